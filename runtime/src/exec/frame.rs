@@ -1,0 +1,210 @@
+//! What an operator sees while it runs: its step, and slices of the session's memory.
+
+use core::ops::Range;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::error::RunError;
+use crate::format::{StepView, Storage, Tensor};
+
+/// Input and output of an elementwise operator of one operand.
+pub enum Unary<'a, T> {
+    /// The output takes the place of the input.
+    InPlace(&'a mut [T]),
+    /// Input, output.
+    Apart(&'a [T], &'a mut [T]),
+}
+
+/// Inputs and output of an elementwise operator of two operands.
+pub enum Binary<'a, T> {
+    /// First operand, second operand, output.
+    Apart(&'a [T], &'a [T], &'a mut [T]),
+    /// The output takes the place of the first operand; the second operand.
+    InPlaceFirst(&'a mut [T], &'a [T]),
+    /// The first operand; the output takes the place of the second operand.
+    InPlaceSecond(&'a [T], &'a mut [T]),
+    /// Both operands are the same tensor, and the output takes its place.
+    InPlaceBoth(&'a mut [T]),
+}
+
+/// Input, output and scratch memory of an operator that never works in place.
+pub type Apart<'a, X, Y> = (&'a [X], &'a mut [Y], &'a mut [u8]);
+
+/// A step being run.
+pub struct Frame<'f, 'm> {
+    step: StepView<'m>,
+    memory: &'f mut [u8],
+}
+
+/// No bytes: stands in for an operand that lies in the file.
+const NOWHERE: Range<usize> = 0..0;
+
+impl<'f, 'm> Frame<'f, 'm> {
+    pub(super) fn new(step: StepView<'m>, memory: &'f mut [u8]) -> Self {
+        Self { step, memory }
+    }
+
+    /// The step.
+    pub fn step(&self) -> StepView<'m> {
+        self.step
+    }
+
+    /// The error for operands of other sizes than verification proved.
+    pub fn inconsistent(&self) -> RunError {
+        RunError::Inconsistent { step: u16::try_from(self.step.index).unwrap_or(u16::MAX) }
+    }
+
+    /// `value`, or [`Frame::inconsistent`].
+    ///
+    /// # Errors
+    /// If `value` is `None`.
+    pub fn expect<T>(&self, value: Option<T>) -> Result<T, RunError> {
+        value.ok_or(self.inconsistent())
+    }
+
+    /// Input tensor `slot`.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn input(&self, slot: usize) -> Result<Tensor<'m>, RunError> {
+        self.expect(self.step.input(slot))
+    }
+
+    /// Output tensor `slot`.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn output(&self, slot: usize) -> Result<Tensor<'m>, RunError> {
+        self.expect(self.step.output(slot))
+    }
+
+    /// The elements of the constant input `slot`.
+    ///
+    /// # Errors
+    /// If it is no constant of elements `T`.
+    pub fn constant<T: FromBytes + Immutable + KnownLayout>(&self, slot: usize) -> Result<&'m [T], RunError> {
+        self.expect(self.step.constant(slot))
+    }
+
+    /// The operator's parameters.
+    ///
+    /// # Errors
+    /// If their length is not that of `P`.
+    pub fn params<P: FromBytes + Immutable + KnownLayout>(&self) -> Result<&'m P, RunError> {
+        self.expect(self.step.params())
+    }
+
+    /// Input `x_slot` (constant or not), output 0, and the scratch memory.
+    ///
+    /// # Errors
+    /// If they overlap or are not of these element types.
+    pub fn unary_with_scratch<X, Y>(&mut self, x_slot: usize) -> Result<Apart<'_, X, Y>, RunError>
+    where
+        X: FromBytes + Immutable + KnownLayout,
+        Y: FromBytes + IntoBytes + KnownLayout,
+    {
+        let error = self.inconsistent();
+        self.try_unary(x_slot).ok_or(error)
+    }
+
+    /// Input `x_slot` and output 0 of an operator that never works in place.
+    ///
+    /// # Errors
+    /// If they overlap or are not of these element types.
+    pub fn unary<X, Y>(&mut self, x_slot: usize) -> Result<(&[X], &mut [Y]), RunError>
+    where
+        X: FromBytes + Immutable + KnownLayout,
+        Y: FromBytes + IntoBytes + KnownLayout,
+    {
+        let (x, y, _) = self.unary_with_scratch(x_slot)?;
+        Ok((x, y))
+    }
+
+    /// Input 0 and output 0 of an elementwise operator.
+    ///
+    /// # Errors
+    /// If they overlap in part, or are not of element type `T`.
+    pub fn elementwise<T>(&mut self) -> Result<Unary<'_, T>, RunError>
+    where
+        T: FromBytes + IntoBytes + Immutable + KnownLayout,
+    {
+        let error = self.inconsistent();
+        let x = memory_range(&self.input(0)?);
+        let y = memory_range(&self.output(0)?);
+        if x == y {
+            let both = self.memory.get_mut(y).and_then(|bytes| <[T]>::mut_from_bytes(bytes).ok());
+            return both.map(Unary::InPlace).ok_or(error);
+        }
+        let (x, y) = self.unary(0)?;
+        Ok(Unary::Apart(x, y))
+    }
+
+    /// Inputs 0 and 1 and output 0 of an elementwise operator.
+    ///
+    /// # Errors
+    /// If they overlap in part, or are not of element type `T`.
+    pub fn binary<T>(&mut self) -> Result<Binary<'_, T>, RunError>
+    where
+        T: FromBytes + IntoBytes + Immutable + KnownLayout,
+    {
+        let error = self.inconsistent();
+        self.try_binary().ok_or(error)
+    }
+
+    fn try_unary<X, Y>(&mut self, x_slot: usize) -> Option<Apart<'_, X, Y>>
+    where
+        X: FromBytes + Immutable + KnownLayout,
+        Y: FromBytes + IntoBytes + KnownLayout,
+    {
+        let (x, y) = (self.step.input(x_slot)?, self.step.output(0)?);
+        let scratch_end = self.step.scratch_offset.checked_add(self.step.scratch_len)?;
+        let ranges = [memory_range(&x), memory_range(&y), self.step.scratch_offset..scratch_end];
+        let [x_bytes, y_bytes, scratch] = self.memory.get_disjoint_mut(ranges).ok()?;
+        let x = match x.storage {
+            Storage::Constant => self.step.model.constant(&x)?,
+            Storage::Pool(_) => <[X]>::ref_from_bytes(x_bytes).ok()?,
+        };
+        Some((x, <[Y]>::mut_from_bytes(y_bytes).ok()?, scratch))
+    }
+
+    fn try_binary<T>(&mut self) -> Option<Binary<'_, T>>
+    where
+        T: FromBytes + IntoBytes + Immutable + KnownLayout,
+    {
+        let (a, b, y) = (self.step.input(0)?, self.step.input(1)?, self.step.output(0)?);
+        let (a_range, b_range, y_range) = (memory_range(&a), memory_range(&b), memory_range(&y));
+        let model = self.step.model;
+        let view = |tensor: &Tensor<'m>, bytes| match tensor.storage {
+            Storage::Constant => model.constant(tensor),
+            Storage::Pool(_) => <[T]>::ref_from_bytes(bytes).ok(),
+        };
+        Some(match (a_range == y_range, b_range == y_range) {
+            (true, true) => Binary::InPlaceBoth(<[T]>::mut_from_bytes(self.memory.get_mut(y_range)?).ok()?),
+            (true, false) => {
+                let [y_bytes, b_bytes] = self.memory.get_disjoint_mut([y_range, b_range]).ok()?;
+                Binary::InPlaceFirst(<[T]>::mut_from_bytes(y_bytes).ok()?, view(&b, b_bytes)?)
+            }
+            (false, true) => {
+                let [y_bytes, a_bytes] = self.memory.get_disjoint_mut([y_range, a_range]).ok()?;
+                Binary::InPlaceSecond(view(&a, a_bytes)?, <[T]>::mut_from_bytes(y_bytes).ok()?)
+            }
+            (false, false) if a_range == b_range => {
+                let [x_bytes, y_bytes] = self.memory.get_disjoint_mut([a_range, y_range]).ok()?;
+                let x_bytes: &[u8] = x_bytes;
+                Binary::Apart(view(&a, x_bytes)?, view(&b, x_bytes)?, <[T]>::mut_from_bytes(y_bytes).ok()?)
+            }
+            (false, false) => {
+                let [a_bytes, b_bytes, y_bytes] = self.memory.get_disjoint_mut([a_range, b_range, y_range]).ok()?;
+                Binary::Apart(view(&a, a_bytes)?, view(&b, b_bytes)?, <[T]>::mut_from_bytes(y_bytes).ok()?)
+            }
+        })
+    }
+}
+
+/// Where the tensor lies in the session's memory; empty for a constant.
+fn memory_range(tensor: &Tensor<'_>) -> Range<usize> {
+    match tensor.storage {
+        Storage::Constant => NOWHERE,
+        Storage::Pool(_) => tensor.offset..tensor.offset.saturating_add(tensor.byte_len()),
+    }
+}

@@ -1,0 +1,10 @@
+//! The executor: runs the steps of a verified model over memory that the caller owns.
+#![deny(clippy::arithmetic_side_effects, clippy::as_conversions)]
+
+mod error;
+mod frame;
+mod session;
+
+pub use error::{RunError, SelfTestError, SessionError};
+pub use frame::{Apart, Binary, Frame, Unary};
+pub use session::{Session, StepEvent};

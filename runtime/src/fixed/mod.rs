@@ -1,0 +1,14 @@
+//! Fixed-point arithmetic: the only place with rounding rules.
+//!
+//! Each rule is one named function; `docs/numerics.md` states them in prose. Everything rounds **half up** (towards
+//! +∞), `⌊x + ½⌋`, and rounds **once**: a product is held in 64 bits until its single rounding shift. Arithmetic
+//! here is total: no input panics, and out-of-range results saturate.
+#![deny(clippy::float_arithmetic)]
+
+mod exp;
+mod requantize;
+
+pub use exp::{EXP_FRACTION_BITS, EXP_INPUT_FRACTION_BITS, exp_neg};
+pub use requantize::{
+    MAX_SHIFT, MIN_MULTIPLIER, MIN_SHIFT, Multiplier, clamp_s8, requantize, rounding_divide, rounding_shift_right, sat8,
+};

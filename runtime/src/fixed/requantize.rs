@@ -1,0 +1,137 @@
+//! Multiplication by a real factor given as a fixed-point number, rounded once.
+
+/// Smallest multiplier that is not zero: multipliers are normalised to 31 significant bits.
+pub const MIN_MULTIPLIER: i32 = 1 << 30;
+/// Smallest shift of a [`Multiplier`]: factors stay below 2^30.
+pub const MIN_SHIFT: u8 = 1;
+/// Largest shift of a [`Multiplier`]: `|acc · mult| + 2^(shift − 1)` stays below 2^63.
+pub const MAX_SHIFT: u8 = 62;
+
+/// The real factor `mult / 2^shift`.
+///
+/// * `mult` is 0 or `2^30 ≤ |mult| < 2^31`
+/// * `shift ∈ [1, 62]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Multiplier {
+    /// Significand.
+    pub mult: i32,
+    /// Negated binary exponent.
+    pub shift: u8,
+}
+
+impl Multiplier {
+    /// Whether both fields are in their ranges.
+    pub const fn is_valid(self) -> bool {
+        (self.mult == 0 || self.mult.unsigned_abs() >= MIN_MULTIPLIER.unsigned_abs())
+            && self.mult != i32::MIN
+            && self.shift >= MIN_SHIFT
+            && self.shift <= MAX_SHIFT
+    }
+}
+
+/// `sat32(⌊acc · mult / 2^shift + ½⌋)`: the exact product, one rounding half up, then saturation to i32.
+///
+/// A shift outside `[1, 62]` acts as the nearest bound.
+#[inline(always)]
+pub const fn requantize(acc: i32, m: Multiplier) -> i32 {
+    let shift = if m.shift < MIN_SHIFT {
+        MIN_SHIFT
+    } else if m.shift > MAX_SHIFT {
+        MAX_SHIFT
+    } else {
+        m.shift
+    } as u32;
+    // |product| ≤ 2^31 · 2^31 = 2^62 and the rounding term is at most 2^61: the sum fits in i64.
+    let product = acc as i64 * m.mult as i64;
+    let rounded = (product + (1_i64 << (shift - 1))) >> shift;
+    if shift >= 31 {
+        // |rounded| ≤ 2^62 / 2^31 = 2^31, and +2^31 asks for acc = mult = i32::MIN, which is no valid multiplier.
+        rounded as i32
+    } else if rounded > i32::MAX as i64 {
+        i32::MAX
+    } else if rounded < i32::MIN as i64 {
+        i32::MIN
+    } else {
+        rounded as i32
+    }
+}
+
+/// `⌊x / 2^shift + ½⌋` for `shift ∈ [0, 30]` and `|x| ≤ 2^30`; a larger shift acts as 30.
+#[inline(always)]
+pub const fn rounding_shift_right(x: i32, shift: u8) -> i32 {
+    let shift = if shift > 30 { 30 } else { shift as u32 };
+    if shift == 0 { x } else { x.saturating_add(1 << (shift - 1)) >> shift }
+}
+
+/// `⌊numerator / denominator + ½⌋` for a positive denominator; a denominator of 0 gives 0.
+#[inline(always)]
+pub const fn rounding_divide(numerator: u64, denominator: u64) -> u64 {
+    match numerator.saturating_add(denominator / 2).checked_div(denominator) {
+        Some(quotient) => quotient,
+        None => 0,
+    }
+}
+
+/// Saturation to int8.
+#[inline(always)]
+pub const fn sat8(x: i32) -> i8 {
+    clamp_s8(x, i8::MIN, i8::MAX)
+}
+
+/// Saturation to `[min, max]`; if `min > max`, the result is `min`.
+#[inline(always)]
+pub const fn clamp_s8(x: i32, min: i8, max: i8) -> i8 {
+    if x <= min as i32 {
+        min
+    } else if x >= max as i32 {
+        if max < min { min } else { max }
+    } else {
+        x as i8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The rule, in 128-bit integers.
+    fn specification(acc: i32, m: Multiplier) -> i32 {
+        let twice = 2 * i128::from(acc) * i128::from(m.mult) + (1_i128 << m.shift);
+        let rounded = twice.div_euclid(1_i128 << (m.shift + 1));
+        rounded.clamp(i32::MIN.into(), i32::MAX.into()) as i32
+    }
+
+    proptest! {
+        #[test]
+        fn requantize_is_its_specification(acc: i32, mult in MIN_MULTIPLIER..=i32::MAX, negative: bool, shift in 1_u8..=62) {
+            let m = Multiplier { mult: if negative { -mult } else { mult }, shift };
+            prop_assert!(m.is_valid());
+            prop_assert_eq!(requantize(acc, m), specification(acc, m));
+        }
+
+        #[test]
+        fn requantize_never_panics(acc: i32, mult: i32, shift: u8) {
+            requantize(acc, Multiplier { mult, shift });
+        }
+    }
+
+    #[test]
+    fn halves_round_up() {
+        let half = Multiplier { mult: 1 << 30, shift: 31 };
+        assert_eq!([-3, -1, 1, 3].map(|x| requantize(x, half)), [-1, 0, 1, 2]);
+        assert_eq!([-3, -1, 1, 3].map(|x| rounding_shift_right(x, 1)), [-1, 0, 1, 2]);
+        assert_eq!(rounding_divide(3, 2), 2);
+        assert_eq!(rounding_divide(1, 0), 0);
+    }
+
+    #[test]
+    fn saturates() {
+        let large = Multiplier { mult: i32::MAX, shift: 1 };
+        assert_eq!(requantize(i32::MAX, large), i32::MAX);
+        assert_eq!(requantize(i32::MIN, large), i32::MIN);
+        assert_eq!(sat8(128), 127);
+        assert_eq!(sat8(-129), -128);
+        assert_eq!(clamp_s8(0, 5, 3), 5);
+    }
+}

@@ -1,0 +1,165 @@
+//! Convolutions in plain Rust that any target runs well.
+
+use super::{Conv2d, DepthwiseConv2d, Window};
+use crate::kernels::dot::{dot1, dot4};
+
+/// Bytes of scratch memory that [`conv2d_s8`] needs: one window of the input, all groups.
+pub fn conv2d_s8_scratch_len(p: &Conv2d) -> Option<usize> {
+    p.depth()?.checked_mul(p.groups)
+}
+
+/// See [`super::reference::conv2d_s8`].
+///
+/// Each window is copied to `scratch` once, padding filled in, group by group; then all its output channels are dot
+/// products of contiguous rows, four at a time. A 1×1 window is read in place.
+pub fn conv2d_s8(p: &Conv2d, x: &[i8], w: &[i8], out: &mut [i8], scratch: &mut [i8]) -> Option<()> {
+    let [in_h, in_w] = p.window.input;
+    let [out_h, out_w] = p.window.output;
+    let depth = p.depth()?;
+    let group_in = p.in_channels.checked_div(p.groups)?;
+    let group_out = p.out_channels.checked_div(p.groups)?;
+    let patch = scratch.get_mut(..depth.checked_mul(p.groups)?)?;
+    let pointwise = p.window.kernel == [1, 1] && p.groups == 1;
+    let images = x.chunks_exact((in_h * in_w * p.in_channels).max(1));
+    let results = out.chunks_exact_mut((out_h * out_w * p.out_channels).max(1));
+    for (image, result) in images.zip(results).take(p.batch) {
+        let pixels = result.chunks_exact_mut(p.out_channels.max(1));
+        let positions = (0..out_h).flat_map(|y| (0..out_w).map(move |x| (y, x)));
+        for ((oy, ox), pixel) in positions.zip(pixels) {
+            if let (true, Some(y), Some(x)) = (pointwise, p.window.tap(0, oy, 0), p.window.tap(1, ox, 0)) {
+                let window = image.get((y * in_w + x) * p.in_channels..)?.get(..p.in_channels)?;
+                rows(p, 0, window, w, pixel)?;
+                continue;
+            }
+            gather(&p.window, image, p.in_channels, group_in, (oy, ox), p.pad_value, patch)?;
+            let groups = patch.chunks_exact(depth.max(1)).zip(w.chunks_exact((depth * group_out).max(1)));
+            for ((g, (patch, w)), pixel) in groups.enumerate().zip(pixel.chunks_exact_mut(group_out.max(1))) {
+                rows(p, g * group_out, patch, w, pixel)?;
+            }
+        }
+    }
+    Some(())
+}
+
+/// All output channels of one window of one group: `first` is the first of them.
+#[inline(always)]
+fn rows(p: &Conv2d, first: usize, window: &[i8], w: &[i8], pixel: &mut [i8]) -> Option<()> {
+    let depth = window.len();
+    let mut channels = p.requant.channels().skip(first);
+    let mut quads = pixel.chunks_exact_mut(4);
+    let mut weights = w.chunks_exact((depth * 4).max(1));
+    for (quad, w) in (&mut quads).zip(&mut weights) {
+        for (value, dot) in quad.iter_mut().zip(dot4(window, w)?) {
+            let (bias, m) = channels.next()?;
+            *value = p.requant.finish(bias.wrapping_add(dot), m);
+        }
+    }
+    let rest = weights.remainder().chunks_exact(depth.max(1));
+    for (value, w) in quads.into_remainder().iter_mut().zip(rest) {
+        let (bias, m) = channels.next()?;
+        *value = p.requant.finish(bias.wrapping_add(dot1(window, w)), m);
+    }
+    Some(())
+}
+
+/// Copies the window of output `(oy, ox)` to `patch`: `(groups, kernel height, kernel width, channels of a group)`.
+#[inline(always)]
+fn gather(
+    window: &Window,
+    image: &[i8],
+    channels: usize,
+    group_channels: usize,
+    (oy, ox): (usize, usize),
+    pad_value: i8,
+    patch: &mut [i8],
+) -> Option<()> {
+    let [_, in_w] = window.input;
+    let [kernel_h, kernel_w] = window.kernel;
+    let per_group = (kernel_h * kernel_w * group_channels).max(1);
+    for (g, patch) in patch.chunks_exact_mut(per_group).enumerate() {
+        for (i, line) in patch.chunks_exact_mut((kernel_w * group_channels).max(1)).enumerate() {
+            let Some(y) = window.tap(0, oy, i) else {
+                line.fill(pad_value);
+                continue;
+            };
+            let row = image.get(y * in_w * channels..)?.get(..in_w * channels)?;
+            if group_channels == channels && window.dilation[1] == 1 {
+                // Neighbouring taps are neighbours in memory: one copy between the paddings.
+                let (taps, x) = window.taps(1, ox);
+                let (left, rest) = line.split_at_mut_checked(taps.start * channels)?;
+                let (middle, right) = rest.split_at_mut_checked(taps.len() * channels)?;
+                left.fill(pad_value);
+                middle.copy_from_slice(row.get(x * channels..)?.get(..middle.len())?);
+                right.fill(pad_value);
+                continue;
+            }
+            for (j, tap) in line.chunks_exact_mut(group_channels.max(1)).enumerate() {
+                match window.tap(1, ox, j) {
+                    Some(x) => {
+                        tap.copy_from_slice(row.get(x * channels + g * group_channels..)?.get(..group_channels)?);
+                    }
+                    None => tap.fill(pad_value),
+                }
+            }
+        }
+    }
+    Some(())
+}
+
+/// Bytes of scratch memory that [`depthwise_conv2d_s8`] needs: an accumulator a channel.
+pub fn depthwise_conv2d_s8_scratch_len(p: &DepthwiseConv2d) -> Option<usize> {
+    p.in_channels.checked_mul(p.multiplier)?.checked_mul(size_of::<i32>())
+}
+
+/// See [`super::reference::depthwise_conv2d_s8`].
+///
+/// The accumulators of all channels stand in `acc`; each tap adds its products to them, so that weights, input and
+/// accumulators are all read in order.
+pub fn depthwise_conv2d_s8(p: &DepthwiseConv2d, x: &[i8], w: &[i8], out: &mut [i8], acc: &mut [i32]) -> Option<()> {
+    let [in_h, in_w] = p.window.input;
+    let [out_h, out_w] = p.window.output;
+    let [kernel_h, kernel_w] = p.window.kernel;
+    let channels = p.in_channels.checked_mul(p.multiplier)?;
+    let acc = acc.get_mut(..channels)?;
+    let pad = i32::from(p.pad_value);
+    let images = x.chunks_exact((in_h * in_w * p.in_channels).max(1));
+    let results = out.chunks_exact_mut((out_h * out_w * channels).max(1));
+    for (image, result) in images.zip(results).take(p.batch) {
+        let pixels = result.chunks_exact_mut(channels.max(1));
+        let positions = (0..out_h).flat_map(|y| (0..out_w).map(move |x| (y, x)));
+        for ((oy, ox), pixel) in positions.zip(pixels) {
+            acc.copy_from_slice(p.requant.bias.get(..channels)?);
+            let taps = (0..kernel_h).flat_map(|i| (0..kernel_w).map(move |j| (i, j)));
+            for ((i, j), w) in taps.zip(w.chunks_exact(channels.max(1))) {
+                match (p.window.tap(0, oy, i), p.window.tap(1, ox, j)) {
+                    (Some(y), Some(x)) => {
+                        let values = image.get((y * in_w + x) * p.in_channels..)?.get(..p.in_channels)?;
+                        if p.multiplier == 1 {
+                            for ((acc, &w), &value) in acc.iter_mut().zip(w).zip(values) {
+                                *acc = acc.wrapping_add(i32::from(w) * i32::from(value));
+                            }
+                        } else {
+                            let m = p.multiplier.max(1);
+                            let per_channel = acc.chunks_exact_mut(m).zip(w.chunks_exact(m));
+                            for ((acc, w), &value) in per_channel.zip(values) {
+                                for (acc, &w) in acc.iter_mut().zip(w) {
+                                    *acc = acc.wrapping_add(i32::from(w) * i32::from(value));
+                                }
+                            }
+                        }
+                    }
+                    _ => {
+                        for (acc, &w) in acc.iter_mut().zip(w) {
+                            *acc = acc.wrapping_add(i32::from(w) * pad);
+                        }
+                    }
+                }
+            }
+            let sums = acc.iter().zip(p.requant.mult.iter().zip(p.requant.shift));
+            for (value, (&sum, (&mult, &shift))) in pixel.iter_mut().zip(sums) {
+                *value = p.requant.finish(sum, crate::fixed::Multiplier { mult, shift });
+            }
+        }
+    }
+    Some(())
+}

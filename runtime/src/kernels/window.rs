@@ -1,0 +1,46 @@
+//! The geometry of a window that slides over an image: what convolutions and pools share.
+
+/// Sizes and steps of a sliding window, `[vertical, horizontal]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Input height and width.
+    pub input: [usize; 2],
+    /// Output height and width.
+    pub output: [usize; 2],
+    /// Kernel height and width.
+    pub kernel: [usize; 2],
+    /// Step from one output to the next, at least 1.
+    pub stride: [usize; 2],
+    /// Distance of neighbouring taps, at least 1.
+    pub dilation: [usize; 2],
+    /// Rows above and columns left of the input.
+    pub pad: [usize; 2],
+}
+
+impl Window {
+    /// The input coordinate of tap `k` of output `o` along `axis` (0 vertical, 1 horizontal), if it is not padding.
+    #[inline(always)]
+    pub fn tap(&self, axis: usize, o: usize, k: usize) -> Option<usize> {
+        let [input, stride, dilation, pad] = match axis {
+            0 => [self.input[0], self.stride[0], self.dilation[0], self.pad[0]],
+            _ => [self.input[1], self.stride[1], self.dilation[1], self.pad[1]],
+        };
+        (o * stride + k * dilation).checked_sub(pad).filter(|&i| i < input)
+    }
+
+    /// The taps `k` of output `o` along `axis` that are no padding, as a range, and the input coordinate of the
+    /// first of them (at most the input's length, if there is none).
+    #[inline(always)]
+    pub fn taps(&self, axis: usize, o: usize) -> (core::ops::Range<usize>, usize) {
+        let [input, kernel, stride, dilation, pad] = match axis {
+            0 => [self.input[0], self.kernel[0], self.stride[0], self.dilation[0], self.pad[0]],
+            _ => [self.input[1], self.kernel[1], self.stride[1], self.dilation[1], self.pad[1]],
+        };
+        let origin = o * stride;
+        let dilation = dilation.max(1);
+        // The first tap with origin + k·dilation ≥ pad, and the first with origin + k·dilation ≥ input + pad.
+        let start = pad.saturating_sub(origin).div_ceil(dilation).min(kernel);
+        let end = (input + pad).saturating_sub(origin).div_ceil(dilation).min(kernel);
+        (start..end.max(start), (origin + start * dilation).saturating_sub(pad).min(input))
+    }
+}

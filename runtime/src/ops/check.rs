@@ -1,0 +1,92 @@
+//! What the checks of several operators share.
+
+use crate::fixed::{MAX_SHIFT, MIN_SHIFT, Multiplier};
+use crate::format::{DataType, OpIssue, StepView, Storage, Tensor};
+
+/// Products that an accumulator can sum: `2^16 · 2^14 + 2^30 < 2^31`.
+pub(super) const MAX_DEPTH: usize = (1 << 16) - 1;
+/// Largest absolute bias.
+const MAX_BIAS: u32 = 1 << 30;
+
+/// That the step has so many operands.
+pub(super) fn operands(step: &StepView<'_>, inputs: usize, outputs: usize) -> Result<(), OpIssue> {
+    ensure(step.inputs.len() == inputs && step.outputs.len() == outputs, OpIssue::Operands)
+}
+
+/// `issue`, unless `holds`.
+pub(super) fn ensure(holds: bool, issue: OpIssue) -> Result<(), OpIssue> {
+    if holds { Ok(()) } else { Err(issue) }
+}
+
+/// Input `slot`, of this element type.
+pub(super) fn input<'m>(step: &StepView<'m>, slot: usize, data_type: DataType) -> Result<Tensor<'m>, OpIssue> {
+    typed(step.input(slot), data_type)
+}
+
+/// Output `slot`, of this element type.
+pub(super) fn output<'m>(step: &StepView<'m>, slot: usize, data_type: DataType) -> Result<Tensor<'m>, OpIssue> {
+    typed(step.output(slot), data_type)
+}
+
+fn typed(tensor: Option<Tensor<'_>>, data_type: DataType) -> Result<Tensor<'_>, OpIssue> {
+    let tensor = tensor.ok_or(OpIssue::Operands)?;
+    ensure(tensor.data_type == data_type, OpIssue::DataType)?;
+    Ok(tensor)
+}
+
+/// Constant input `slot`, of this element type.
+pub(super) fn constant<'m>(step: &StepView<'m>, slot: usize, data_type: DataType) -> Result<Tensor<'m>, OpIssue> {
+    let tensor = input(step, slot, data_type)?;
+    ensure(tensor.storage == Storage::Constant, OpIssue::Storage)?;
+    Ok(tensor)
+}
+
+/// Bias, multipliers and shifts in the constant inputs `slot`, `slot + 1`, `slot + 2`, a value for each channel, for
+/// sums of `depth` products.
+pub(super) fn per_channel(step: &StepView<'_>, slot: usize, channels: usize, depth: usize) -> Result<(), OpIssue> {
+    ensure(depth <= MAX_DEPTH, OpIssue::Depth)?;
+    for (slot, data_type) in (slot..).zip([DataType::I32, DataType::I32, DataType::U8]) {
+        ensure(constant(step, slot, data_type)?.len == channels, OpIssue::Shape)?;
+    }
+    let bias: &[i32] = step.constant(slot).ok_or(OpIssue::Storage)?;
+    let mult: &[i32] = step.constant(slot + 1).ok_or(OpIssue::Storage)?;
+    let shift: &[u8] = step.constant(slot + 2).ok_or(OpIssue::Storage)?;
+    ensure(bias.iter().all(|b| b.unsigned_abs() <= MAX_BIAS), OpIssue::Bias)?;
+    for (&mult, &shift) in mult.iter().zip(shift) {
+        multiplier(Multiplier { mult, shift })?;
+    }
+    Ok(())
+}
+
+/// That the multiplier is normalised and the shift in its range.
+pub(super) fn multiplier(m: Multiplier) -> Result<(), OpIssue> {
+    ensure((MIN_SHIFT..=MAX_SHIFT).contains(&m.shift), OpIssue::Shift)?;
+    ensure(m.is_valid(), OpIssue::Multiplier)
+}
+
+/// That a window gives an output of this length along one axis: `pads` may not reach beyond it, and each dimension
+/// is at most 2^15, so that no index overflows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Axis {
+    pub(super) input: usize,
+    pub(super) output: usize,
+    pub(super) kernel: usize,
+    pub(super) stride: usize,
+    pub(super) dilation: usize,
+    pub(super) pad_before: usize,
+    pub(super) pad_after: usize,
+}
+
+impl Axis {
+    pub(super) fn check(&self) -> Result<(), OpIssue> {
+        const LIMIT: usize = 1 << 15;
+        let Self { input, output, kernel, stride, dilation, pad_before, pad_after } = *self;
+        let positive = [kernel, stride, dilation].iter().all(|&v| (1..LIMIT).contains(&v));
+        let padded = pad_before < LIMIT && pad_after < LIMIT && input < LIMIT;
+        ensure(positive && padded, OpIssue::Params)?;
+        let reach = kernel.saturating_sub(1).saturating_mul(dilation).saturating_add(1);
+        let room = input.saturating_add(pad_before).saturating_add(pad_after).checked_sub(reach);
+        let wanted = room.and_then(|room| room.checked_div(stride)).map(|n| n.saturating_add(1));
+        ensure(wanted == Some(output), OpIssue::Shape)
+    }
+}

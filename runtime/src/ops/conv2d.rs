@@ -1,0 +1,138 @@
+//! Two-dimensional convolution.
+//!
+//! Inputs: `x` (N, H, W, C) i8; `w` (O, KH, KW, C / groups) i8 constant; `bias` (O) i32 constant, with the input's
+//! zero point folded in; `mult` (O) i32 constant; `shift` (O) u8 constant. Output: (N, OH, OW, O) i8.
+//! Arithmetic: [`crate::kernels::conv::reference::conv2d_s8`].
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::check::{self, Axis, ensure};
+use super::Operator;
+use crate::arch;
+use crate::exec::{Frame, RunError};
+use crate::format::{DataType, OpIssue, StepView};
+use crate::kernels::conv::Window;
+use crate::kernels::{Output, PerChannel, conv};
+
+/// Parameters in the file.
+#[derive(Debug, Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Params {
+    /// Vertical and horizontal stride.
+    pub stride: [u16; 2],
+    /// Vertical and horizontal dilation.
+    pub dilation: [u16; 2],
+    /// Padding: top, left, bottom, right.
+    pub pad: [u16; 4],
+    /// Number of groups; in a depthwise convolution 0.
+    pub groups: u16,
+    /// Smallest output value: the fused activation's lower end.
+    pub min: i8,
+    /// Largest output value: the fused activation's upper end.
+    pub max: i8,
+}
+
+/// The operator.
+pub struct Conv2d;
+
+impl Params {
+    /// The window over an input of this size, for a kernel of this size.
+    pub(super) fn window(&self, input: [usize; 4], output: [usize; 4], kernel: [usize; 2]) -> Window {
+        let [_, in_h, in_w, _] = input;
+        let [_, out_h, out_w, _] = output;
+        let [top, left, _, _] = self.pad;
+        Window {
+            input: [in_h, in_w],
+            output: [out_h, out_w],
+            kernel,
+            stride: self.stride.map(usize::from),
+            dilation: self.dilation.map(usize::from),
+            pad: [top.into(), left.into()],
+        }
+    }
+
+    /// That the window gives an output of this size, and that the clamp is a range.
+    pub(super) fn check(&self, input: [usize; 4], output: [usize; 4], kernel: [usize; 2]) -> Result<(), OpIssue> {
+        let [in_n, in_h, in_w, _] = input;
+        let [out_n, out_h, out_w, _] = output;
+        let [kernel_h, kernel_w] = kernel;
+        let [stride_h, stride_w] = self.stride.map(usize::from);
+        let [dilation_h, dilation_w] = self.dilation.map(usize::from);
+        let [top, left, bottom, right] = self.pad.map(usize::from);
+        ensure(self.min <= self.max, OpIssue::Params)?;
+        ensure(in_n == out_n, OpIssue::Shape)?;
+        let vertical = Axis {
+            input: in_h,
+            output: out_h,
+            kernel: kernel_h,
+            stride: stride_h,
+            dilation: dilation_h,
+            pad_before: top,
+            pad_after: bottom,
+        };
+        let horizontal = Axis {
+            input: in_w,
+            output: out_w,
+            kernel: kernel_w,
+            stride: stride_w,
+            dilation: dilation_w,
+            pad_before: left,
+            pad_after: right,
+        };
+        vertical.check()?;
+        horizontal.check()
+    }
+}
+
+/// The kernel's parameters, all but the requantization taken from shapes.
+fn kernel<'m>(step: &StepView<'m>, params: &Params) -> Option<conv::Conv2d<'m>> {
+    let (x, w, y) = (step.input(0)?, step.input(1)?, step.output(0)?);
+    let (input, output) = (x.nhwc()?, y.nhwc()?);
+    let [batch, _, _, in_channels] = input;
+    let [_, _, _, out_channels] = output;
+    let [_, kernel_h, kernel_w, _] = w.nhwc()?;
+    Some(conv::Conv2d {
+        batch,
+        in_channels,
+        out_channels,
+        groups: params.groups.into(),
+        window: params.window(input, output, [kernel_h, kernel_w]),
+        pad_value: i8::try_from(x.zero_point).ok()?,
+        requant: PerChannel {
+            bias: step.constant(2)?,
+            mult: step.constant(3)?,
+            shift: step.constant(4)?,
+            output: Output { zero_point: y.zero_point, min: params.min, max: params.max },
+        },
+    })
+}
+
+impl Operator for Conv2d {
+    type Params = Params;
+
+    fn check(step: &StepView<'_>, params: &Params) -> Result<usize, OpIssue> {
+        check::operands(step, 5, 1)?;
+        let x = check::input(step, 0, DataType::I8)?.nhwc().ok_or(OpIssue::Shape)?;
+        let w = check::constant(step, 1, DataType::I8)?.nhwc().ok_or(OpIssue::Shape)?;
+        let y = check::output(step, 0, DataType::I8)?.nhwc().ok_or(OpIssue::Shape)?;
+        let ([_, _, _, in_channels], [_, _, _, out_channels]) = (x, y);
+        let [filters, kernel_h, kernel_w, depth] = w;
+        let groups = usize::from(params.groups);
+        ensure(groups > 0, OpIssue::Params)?;
+        ensure(filters == out_channels && out_channels.is_multiple_of(groups), OpIssue::Shape)?;
+        ensure(depth.checked_mul(groups) == Some(in_channels), OpIssue::Shape)?;
+        params.check(x, y, [kernel_h, kernel_w])?;
+        let products = kernel_h.saturating_mul(kernel_w).saturating_mul(depth);
+        check::per_channel(step, 2, out_channels, products)?;
+        kernel(step, params).and_then(|p| arch::conv::conv2d_s8_scratch_len(&p)).ok_or(OpIssue::Shape)
+    }
+
+    fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
+        let error = frame.inconsistent();
+        let p = frame.expect(kernel(&frame.step(), params))?;
+        let w = frame.constant(1)?;
+        let (x, y, scratch) = frame.unary_with_scratch(0)?;
+        let scratch = <[i8]>::mut_from_bytes(scratch).map_err(|_| error)?;
+        arch::conv::conv2d_s8(&p, x, w, y, scratch).ok_or(error)
+    }
+}
