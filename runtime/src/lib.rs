@@ -9,6 +9,7 @@
 //! | [`arch`] | the one place that knows the target: picks a variant of each kernel | `kernels` |
 //! | [`mod@format`] | the `.teff` file and [`Model::verify`], which turns untrusted bytes into a [`Model`] | the op table |
 //! | [`ops`] | one file an operator: parameters, check, run; and the one table of them | `arch`, `exec` |
+//! | [`real`] | real numbers at the edge: quantizing inputs, ranking outputs | `format` |
 //! | [`exec`] | [`Session`]: runs the steps of a model in a caller-owned arena | `format`, `ops` |
 //!
 //! # Guarantees
@@ -54,6 +55,7 @@ pub mod fixed;
 pub mod format;
 pub mod kernels;
 pub mod ops;
+pub mod real;
 
 pub use checksum::{Crc32, crc32};
 pub use exec::{RunError, SelfTestError, Session, SessionError, StepEvent};

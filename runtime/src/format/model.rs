@@ -66,6 +66,16 @@ impl<'m> Model<'m> {
         verify::verify(bytes, ops)
     }
 
+    /// For a converter: tells `each` the bytes of scratch memory that each step needs, before a plan gives it any.
+    ///
+    /// Checks everything that [`Model::verify`] does, except the scratch memory and the overlap of tensors.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with the file.
+    pub fn scratch_needs(bytes: &'m [u8], each: impl FnMut(usize, usize)) -> Result<(), VerifyError> {
+        verify::scratch_needs(bytes, each)
+    }
+
     /// Bytes of memory that a [`crate::Session`] needs: arena and state.
     pub fn memory_len(&self) -> usize {
         self.memory_len

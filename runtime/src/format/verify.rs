@@ -18,6 +18,23 @@ use crate::ops::OpDef;
 type Result<T> = core::result::Result<T, VerifyError>;
 
 pub(super) fn verify<'m>(bytes: &'m [u8], ops: &'static [&'static OpDef]) -> Result<Model<'m>> {
+    let model = tables(bytes, ops)?;
+    steps(&model, |step, need| scratch_fits(&model, step, need))?;
+    overlaps(&model)?;
+    self_test(&model)?;
+    Ok(model)
+}
+
+/// See [`Model::scratch_needs`].
+pub(super) fn scratch_needs(bytes: &[u8], mut each: impl FnMut(usize, usize)) -> Result<()> {
+    steps(&tables(bytes, crate::ops::ALL)?, |step, need| {
+        each(step.index, need);
+        Ok(())
+    })
+}
+
+/// Everything but the steps.
+fn tables<'m>(bytes: &'m [u8], ops: &'static [&'static OpDef]) -> Result<Model<'m>> {
     let (header, bytes) = file(bytes)?;
     let sections = sections(header, bytes)?;
     let mut model =
@@ -26,9 +43,6 @@ pub(super) fn verify<'m>(bytes: &'m [u8], ops: &'static [&'static OpDef]) -> Res
     texts(&model)?;
     tensors(&model)?;
     entries(&model)?;
-    steps(&model)?;
-    overlaps(&model)?;
-    self_test(&model)?;
     Ok(model)
 }
 
@@ -301,8 +315,12 @@ fn writes(model: &Model<'_>, tensor: &Tensor<'_>, index: usize) -> bool {
     step.is_some_and(|s| s.outputs.iter().any(|&o| usize::from(o) == index))
 }
 
-/// Each step: its operands hold values, and its operator accepts them.
-fn steps(model: &Model<'_>) -> Result<()> {
+/// Each step: its operands hold values, and its operator accepts them; `scratch` is asked about the bytes of scratch
+/// memory that it needs.
+fn steps<'m>(
+    model: &Model<'m>,
+    mut scratch: impl FnMut(&StepView<'m>, usize) -> core::result::Result<(), OpIssue>,
+) -> Result<()> {
     for entry in model.entries() {
         for index in entry.steps() {
             let number = u16::try_from(index).unwrap_or(u16::MAX);
@@ -313,8 +331,8 @@ fn steps(model: &Model<'_>) -> Result<()> {
             let error = |issue| VerifyError::Step { step: number, op, issue };
             let step = model.step(index).ok_or(error(OpIssue::Operands))?;
             operands(model, &entry, &step).map_err(error)?;
-            let scratch = (step.op.check)(&step).map_err(error)?;
-            scratch_fits(model, &step, scratch).map_err(error)?;
+            let need = (step.op.check)(&step).map_err(error)?;
+            scratch(&step, need).map_err(error)?;
         }
     }
     Ok(())
