@@ -160,7 +160,7 @@ impl<'m> Model<'m> {
     }
 
     /// The pool's kind: 0 arena, 1 state.
-    pub(super) fn pool_kind(&self, pool: u8) -> Option<u8> {
+    pub fn pool_kind(&self, pool: u8) -> Option<u8> {
         self.sections.pools.get(usize::from(pool)).map(|p| p.kind)
     }
 

@@ -1,5 +1,30 @@
 //! Dot products of int8 vectors: the inner loop of convolutions and fully connected layers.
 
+use super::PerChannel;
+
+/// Output channels `first …` of one input vector: `out[o] = finish(bias[first + o] + Σ_i w[o,i] · x[i])`.
+///
+/// `w` holds a row of `x.len()` weights for each element of `out`. Four rows share one pass over `x`.
+#[inline(always)]
+pub fn rows(requant: &PerChannel, first: usize, x: &[i8], w: &[i8], out: &mut [i8]) -> Option<()> {
+    let depth = x.len();
+    let mut channels = requant.channels().skip(first);
+    let mut quads = out.chunks_exact_mut(4);
+    let mut weights = w.chunks_exact((depth * 4).max(1));
+    for (quad, w) in (&mut quads).zip(&mut weights) {
+        for (value, dot) in quad.iter_mut().zip(dot4(x, w)?) {
+            let (bias, m) = channels.next()?;
+            *value = requant.finish(bias.wrapping_add(dot), m);
+        }
+    }
+    let rest = weights.remainder().chunks_exact(depth.max(1));
+    for (value, w) in quads.into_remainder().iter_mut().zip(rest) {
+        let (bias, m) = channels.next()?;
+        *value = requant.finish(bias.wrapping_add(dot1(x, w)), m);
+    }
+    Some(())
+}
+
 /// `Σ x[i] · w[i]` over the shorter length; at most 2^17 products, so that the sum fits in i32.
 #[inline(always)]
 pub fn dot1(x: &[i8], w: &[i8]) -> i32 {

@@ -8,6 +8,10 @@
 
 pub mod conv;
 pub mod dot;
+pub mod linear;
+pub mod pool;
+pub mod reduce;
+pub mod softmax;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod window;

@@ -5,6 +5,8 @@ use crate::format::{DataType, OpIssue, StepView, Storage, Tensor};
 
 /// Products that an accumulator can sum: `2^16 · 2^14 + 2^30 < 2^31`.
 pub(super) const MAX_DEPTH: usize = (1 << 16) - 1;
+/// Differences of zero point and value that an accumulator can sum: `2^23 · 255 < 2^31`.
+pub(super) const MAX_SUMMED: usize = 1 << 23;
 /// Largest absolute bias.
 const MAX_BIAS: u32 = 1 << 30;
 

@@ -82,6 +82,19 @@ macro_rules! ops {
 
 ops! {
     1 conv2d CONV2D Conv2d,
+    2 depthwise_conv2d DEPTHWISE_CONV2D DepthwiseConv2d,
+    3 fully_connected FULLY_CONNECTED FullyConnected,
+    4 max_pool2d MAX_POOL2D MaxPool2d,
+    5 avg_pool2d AVG_POOL2D AvgPool2d,
+    11 softmax SOFTMAX Softmax,
+    17 reduce_mean REDUCE_MEAN ReduceMean,
+    18 reduce_sum REDUCE_SUM ReduceSum,
+}
+
+/// Scratch memory as 32-bit words; what is left over at the end stays unused.
+fn words(scratch: &mut [u8]) -> Option<&mut [i32]> {
+    let whole = scratch.len() & !(size_of::<i32>() - 1);
+    <[i32]>::mut_from_bytes(scratch.get_mut(..whole)?).ok()
 }
 
 /// The operator with this id.

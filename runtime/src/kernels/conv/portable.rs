@@ -1,7 +1,7 @@
 //! Convolutions in plain Rust that any target runs well.
 
 use super::{Conv2d, DepthwiseConv2d, Window};
-use crate::kernels::dot::{dot1, dot4};
+use crate::kernels::dot::rows;
 
 /// Bytes of scratch memory that [`conv2d_s8`] needs: one window of the input, all groups.
 pub fn conv2d_s8_scratch_len(p: &Conv2d) -> Option<usize> {
@@ -28,36 +28,15 @@ pub fn conv2d_s8(p: &Conv2d, x: &[i8], w: &[i8], out: &mut [i8], scratch: &mut [
         for ((oy, ox), pixel) in positions.zip(pixels) {
             if let (true, Some(y), Some(x)) = (pointwise, p.window.tap(0, oy, 0), p.window.tap(1, ox, 0)) {
                 let window = image.get((y * in_w + x) * p.in_channels..)?.get(..p.in_channels)?;
-                rows(p, 0, window, w, pixel)?;
+                rows(&p.requant, 0, window, w, pixel)?;
                 continue;
             }
             gather(&p.window, image, p.in_channels, group_in, (oy, ox), p.pad_value, patch)?;
             let groups = patch.chunks_exact(depth.max(1)).zip(w.chunks_exact((depth * group_out).max(1)));
             for ((g, (patch, w)), pixel) in groups.enumerate().zip(pixel.chunks_exact_mut(group_out.max(1))) {
-                rows(p, g * group_out, patch, w, pixel)?;
+                rows(&p.requant, g * group_out, patch, w, pixel)?;
             }
         }
-    }
-    Some(())
-}
-
-/// All output channels of one window of one group: `first` is the first of them.
-#[inline(always)]
-fn rows(p: &Conv2d, first: usize, window: &[i8], w: &[i8], pixel: &mut [i8]) -> Option<()> {
-    let depth = window.len();
-    let mut channels = p.requant.channels().skip(first);
-    let mut quads = pixel.chunks_exact_mut(4);
-    let mut weights = w.chunks_exact((depth * 4).max(1));
-    for (quad, w) in (&mut quads).zip(&mut weights) {
-        for (value, dot) in quad.iter_mut().zip(dot4(window, w)?) {
-            let (bias, m) = channels.next()?;
-            *value = p.requant.finish(bias.wrapping_add(dot), m);
-        }
-    }
-    let rest = weights.remainder().chunks_exact(depth.max(1));
-    for (value, w) in quads.into_remainder().iter_mut().zip(rest) {
-        let (bias, m) = channels.next()?;
-        *value = p.requant.finish(bias.wrapping_add(dot1(window, w)), m);
     }
     Some(())
 }

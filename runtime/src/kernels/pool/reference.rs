@@ -1,0 +1,62 @@
+//! The specification of the pools. Never optimised.
+#![allow(clippy::indexing_slicing, reason = "the specification reads like its formula")]
+
+use super::{Divisors, Pool2d};
+use crate::fixed::{Multiplier, clamp_s8, requantize};
+
+/// Calls `each` with the indices of input values under each output value.
+fn windows(p: &Pool2d, mut each: impl FnMut(usize, &mut dyn Iterator<Item = usize>)) {
+    let [in_h, in_w] = p.window.input;
+    let [out_h, out_w] = p.window.output;
+    let [kernel_h, kernel_w] = p.window.kernel;
+    for n in 0..p.batch {
+        for y in 0..out_h {
+            for x in 0..out_w {
+                for c in 0..p.channels {
+                    let taps = (0..kernel_h).flat_map(|i| (0..kernel_w).map(move |j| (i, j)));
+                    let mut inside = taps.filter_map(|(i, j)| {
+                        let (r, s) = (p.window.tap(0, y, i)?, p.window.tap(1, x, j)?);
+                        Some(((n * in_h + r) * in_w + s) * p.channels + c)
+                    });
+                    each(((n * out_h + y) * out_w + x) * p.channels + c, &mut inside);
+                }
+            }
+        }
+    }
+}
+
+/// 2-D maximum pooling.
+///
+/// `out[n,y,x,c] = clamp(max_{i,j} in[n, y·s_y + i − p_y, x·s_x + j − p_x, c])` over the taps that are no padding.
+///
+/// * `x`: `(batch, height, width, channels)`; `out`: `(batch, out height, out width, channels)`
+/// * input and output have the same scale and zero point; nothing is rounded
+pub fn max_pool2d_s8(p: &Pool2d, x: &[i8], out: &mut [i8]) -> Option<()> {
+    windows(p, |o, taps| {
+        let max = taps.map(|i| x[i]).max().unwrap_or(i8::MIN);
+        out[o] = clamp_s8(max.into(), p.output.min, p.output.max);
+    });
+    Some(())
+}
+
+/// 2-D average pooling.
+///
+/// `out[n,y,x,c] = clamp(z_y + requantize(Σ_{i,j} (in[…] − z_x), m[count]))` over the `count` taps that are no padding.
+///
+/// * `x`, `out`: as [`max_pool2d_s8`]
+/// * `d.mult`, `d.shift`: `s_x / (s_y · divisor)` as fixed-point factors, 1 or `kernel height · kernel width` of them
+/// * ranges: a window holds at most 2^23 taps, so that the i32 sum cannot overflow
+/// * rounding: [`crate::fixed::requantize`], once
+pub fn avg_pool2d_s8(p: &Pool2d, d: &Divisors, x: &[i8], out: &mut [i8]) -> Option<()> {
+    windows(p, |o, taps| {
+        let (mut sum, mut count) = (0, 0);
+        for i in taps {
+            sum += i32::from(x[i]) - d.in_zero_point;
+            count += 1;
+        }
+        let entry = if d.mult.len() == 1 { 0 } else { count - 1 };
+        let m = Multiplier { mult: d.mult[entry], shift: d.shift[entry] };
+        out[o] = p.output.finish(requantize(sum, m));
+    });
+    Some(())
+}

@@ -1,0 +1,59 @@
+//! Every variant against the reference, bit for bit.
+
+use std::{vec, vec::Vec};
+
+use super::*;
+use crate::fixed::MIN_MULTIPLIER;
+use crate::kernels::testing::Random;
+
+macro_rules! kernel_tests {
+    ($variant:ident) => {
+        mod $variant {
+            use super::*;
+
+            #[test]
+            fn reduce_gives_the_bits_of_the_reference() {
+                for seed in 0..2_000 {
+                    let random = &mut Random(seed);
+                    let rank = random.range(0..5) as usize;
+                    let shape: Vec<u32> = (0..rank).map(|_| random.range(1..7) as u32).collect();
+                    let (a, b) = (random.i8s(1)[0], random.i8s(1)[0]);
+                    let p = Reduce {
+                        shape: &shape,
+                        axes: random.range(0..1 << rank) as u32,
+                        in_zero_point: random.range(-128..128) as i32,
+                        factor: Multiplier {
+                            mult: random.range(i64::from(MIN_MULTIPLIER)..1 << 31) as i32,
+                            shift: random.range(29..40) as u8,
+                        },
+                        output: Output { zero_point: random.range(-128..128) as i32, min: a.min(b), max: a.max(b) },
+                    };
+                    let x = random.i8s(shape.iter().product::<u32>() as usize);
+                    let outputs = p.out_len().unwrap();
+                    let (mut expected, mut found) = (vec![0; outputs], vec![1; outputs]);
+                    let mut sums = vec![7; super::super::$variant::reduce_s8_scratch_len(&p).unwrap() / 4];
+                    reference::reduce_s8(&p, &x, &mut expected).unwrap();
+                    super::super::$variant::reduce_s8(&p, &x, &mut found, &mut sums).unwrap();
+                    assert_eq!(expected, found, "seed {seed}: {p:?}");
+                }
+            }
+
+            #[test]
+            fn slices_of_wrong_size_do_not_panic() {
+                let p = Reduce {
+                    shape: &[2, 3, 4],
+                    axes: 0b010,
+                    in_zero_point: 0,
+                    factor: Multiplier { mult: 1 << 30, shift: 31 },
+                    output: Output { zero_point: 0, min: -128, max: 127 },
+                };
+                for len in 0..30 {
+                    let x = Random(1).i8s(len);
+                    super::super::$variant::reduce_s8(&p, &x, &mut vec![0; len], &mut vec![0; len]);
+                }
+            }
+        }
+    };
+}
+
+kernel_tests!(portable);

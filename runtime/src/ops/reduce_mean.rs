@@ -1,0 +1,82 @@
+//! Mean over axes.
+//!
+//! Input: `x` i8 of any shape. Output: the same rank, the reduced axes of length 1. The divisor is part of the factor.
+//! Arithmetic: [`crate::kernels::reduce::reference::reduce_s8`].
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::Operator;
+use super::check::{self, MAX_SUMMED, ensure};
+use crate::arch;
+use crate::exec::{Frame, RunError};
+use crate::fixed::Multiplier;
+use crate::format::{DataType, OpIssue, StepView};
+use crate::kernels::Output;
+use crate::kernels::reduce::Reduce;
+
+/// Parameters in the file.
+#[derive(Debug, Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Params {
+    /// Bit i is set if axis i is reduced.
+    pub axes: u32,
+    /// See [`Multiplier::mult`].
+    pub mult: i32,
+    /// See [`Multiplier::shift`].
+    pub shift: u8,
+    /// Smallest output value.
+    pub min: i8,
+    /// Largest output value.
+    pub max: i8,
+    /// 0.
+    pub reserved: u8,
+}
+
+/// The operator.
+pub struct ReduceMean;
+
+fn kernel<'m>(step: &StepView<'m>, params: &Params) -> Option<Reduce<'m>> {
+    let (x, y) = (step.input(0)?, step.output(0)?);
+    Some(Reduce {
+        shape: x.shape,
+        axes: params.axes,
+        in_zero_point: x.zero_point,
+        factor: Multiplier { mult: params.mult, shift: params.shift },
+        output: Output { zero_point: y.zero_point, min: params.min, max: params.max },
+    })
+}
+
+pub(super) fn check(step: &StepView<'_>, params: &Params) -> Result<usize, OpIssue> {
+    check::operands(step, 1, 1)?;
+    let (x, y) = (check::input(step, 0, DataType::I8)?, check::output(step, 0, DataType::I8)?);
+    ensure(params.min <= params.max, OpIssue::Params)?;
+    check::multiplier(Multiplier { mult: params.mult, shift: params.shift })?;
+    let rank = x.shape.len();
+    ensure(params.axes.checked_shr(rank.try_into().unwrap_or(u32::MAX)).unwrap_or(0) == 0, OpIssue::Params)?;
+    let p = kernel(step, params).ok_or(OpIssue::Shape)?;
+    let as_wanted = |(axis, (&from, &to)): (usize, (&u32, &u32))| to == if p.reduces(axis) { 1 } else { from };
+    ensure(y.shape.len() == rank && x.shape.iter().zip(y.shape).enumerate().all(as_wanted), OpIssue::Shape)?;
+    let summed = x.len.checked_div(y.len).ok_or(OpIssue::Shape)?;
+    ensure(summed <= MAX_SUMMED, OpIssue::Depth)?;
+    arch::reduce::reduce_s8_scratch_len(&p).ok_or(OpIssue::Shape)
+}
+
+pub(super) fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
+    let error = frame.inconsistent();
+    let p = frame.expect(kernel(&frame.step(), params))?;
+    let (x, y, scratch) = frame.unary_with_scratch(0)?;
+    let sums = super::words(scratch).ok_or(error)?;
+    arch::reduce::reduce_s8(&p, x, y, sums).ok_or(error)
+}
+
+impl Operator for ReduceMean {
+    type Params = Params;
+
+    fn check(step: &StepView<'_>, params: &Params) -> Result<usize, OpIssue> {
+        check(step, params)
+    }
+
+    fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
+        run(frame, params)
+    }
+}
