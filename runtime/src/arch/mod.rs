@@ -3,7 +3,9 @@
 //! Every variant gives the bits of the family's `reference`; choosing among them changes speed only.
 
 pub use crate::kernels::conv::portable as conv;
+pub use crate::kernels::elementwise::portable as elementwise;
 pub use crate::kernels::linear::portable as linear;
+pub use crate::kernels::movement::portable as movement;
 pub use crate::kernels::pool::portable as pool;
 pub use crate::kernels::reduce::portable as reduce;
 pub use crate::kernels::softmax::portable as softmax;

@@ -6,26 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::error::RunError;
 use crate::format::{StepView, Storage, Tensor};
-
-/// Input and output of an elementwise operator of one operand.
-pub enum Unary<'a, T> {
-    /// The output takes the place of the input.
-    InPlace(&'a mut [T]),
-    /// Input, output.
-    Apart(&'a [T], &'a mut [T]),
-}
-
-/// Inputs and output of an elementwise operator of two operands.
-pub enum Binary<'a, T> {
-    /// First operand, second operand, output.
-    Apart(&'a [T], &'a [T], &'a mut [T]),
-    /// The output takes the place of the first operand; the second operand.
-    InPlaceFirst(&'a mut [T], &'a [T]),
-    /// The first operand; the output takes the place of the second operand.
-    InPlaceSecond(&'a [T], &'a mut [T]),
-    /// Both operands are the same tensor, and the output takes its place.
-    InPlaceBoth(&'a mut [T]),
-}
+use crate::kernels::{Binary, Unary};
 
 /// Input, output and scratch memory of an operator that never works in place.
 pub type Apart<'a, X, Y> = (&'a [X], &'a mut [Y], &'a mut [u8]);

@@ -6,5 +6,7 @@ mod frame;
 mod session;
 
 pub use error::{RunError, SelfTestError, SessionError};
-pub use frame::{Apart, Binary, Frame, Unary};
+pub use frame::{Apart, Frame};
 pub use session::{Session, StepEvent};
+
+pub use crate::kernels::{Binary, Unary};

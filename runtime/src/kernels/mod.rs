@@ -8,13 +8,19 @@
 
 pub mod conv;
 pub mod dot;
+pub mod elementwise;
 pub mod linear;
+pub mod movement;
+pub mod nest;
+mod operands;
 pub mod pool;
 pub mod reduce;
 pub mod softmax;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod window;
+
+pub use operands::{Binary, Unary};
 
 use crate::fixed::{Multiplier, clamp_s8, requantize};
 

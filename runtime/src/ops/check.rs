@@ -36,6 +36,32 @@ fn typed(tensor: Option<Tensor<'_>>, data_type: DataType) -> Result<Tensor<'_>, 
     Ok(tensor)
 }
 
+/// Input 0 and output 0, both int8, of a step with so many inputs and one output.
+pub(super) fn unary<'m>(step: &StepView<'m>, inputs: usize) -> Result<(Tensor<'m>, Tensor<'m>), OpIssue> {
+    operands(step, inputs, 1)?;
+    Ok((input(step, 0, DataType::I8)?, output(step, 0, DataType::I8)?))
+}
+
+/// Input and output, both int8, of a step that moves values: their quantization is the same.
+pub(super) fn movement<'m>(step: &StepView<'m>) -> Result<(Tensor<'m>, Tensor<'m>), OpIssue> {
+    let (x, y) = unary(step, 1)?;
+    ensure(x.same_quantization(&y), OpIssue::Quantization)?;
+    Ok((x, y))
+}
+
+/// Two int8 inputs, each of which can be broadcast to the int8 output: along each axis, counted from the innermost, it
+/// has the output's length, or 1, or no axis.
+pub(super) fn binary(step: &StepView<'_>) -> Result<(), OpIssue> {
+    let (a, y) = unary(step, 2)?;
+    let b = input(step, 1, DataType::I8)?;
+    for x in [a, b] {
+        let mut axes = x.shape.iter().rev().zip(y.shape.iter().rev());
+        let fits = axes.all(|(&from, &to)| from == to || from == 1);
+        ensure(x.shape.len() <= y.shape.len() && fits, OpIssue::Shape)?;
+    }
+    Ok(())
+}
+
 /// Constant input `slot`, of this element type.
 pub(super) fn constant<'m>(step: &StepView<'m>, slot: usize, data_type: DataType) -> Result<Tensor<'m>, OpIssue> {
     let tensor = input(step, slot, data_type)?;

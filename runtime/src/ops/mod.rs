@@ -16,7 +16,7 @@ pub trait Operator {
     /// The parameters as they stand in the file.
     type Params: FromBytes + Immutable + KnownLayout + 'static;
 
-    /// Slots of the inputs whose place the output may take, if shape and bytes are the same.
+    /// Slots of the inputs whose place the output may take, if it has as many bytes.
     const IN_PLACE: &'static [u8] = &[];
 
     /// Proves that the step can run: operands, types, shapes, ranges of parameters and constants.
@@ -86,9 +86,20 @@ ops! {
     3 fully_connected FULLY_CONNECTED FullyConnected,
     4 max_pool2d MAX_POOL2D MaxPool2d,
     5 avg_pool2d AVG_POOL2D AvgPool2d,
+    6 add ADD Add,
+    7 sub SUB Sub,
+    8 mul MUL Mul,
+    9 clamp CLAMP Clamp,
+    10 table TABLE Table,
     11 softmax SOFTMAX Softmax,
+    12 pad PAD Pad,
+    13 concat CONCAT Concat,
+    14 slice SLICE Slice,
+    15 reshape RESHAPE Reshape,
+    16 transpose TRANSPOSE Transpose,
     17 reduce_mean REDUCE_MEAN ReduceMean,
     18 reduce_sum REDUCE_SUM ReduceSum,
+    19 requantize REQUANTIZE Requantize,
 }
 
 /// Scratch memory as 32-bit words; what is left over at the end stays unused.

@@ -66,7 +66,8 @@ fn broadcast(shape: &Broadcast, operands: Binary<'_, i8>, f: impl Fn(i8, i8) -> 
     if !(fits(a, shape.a) && fits(b, shape.b) && fits(None, shape.out)) {
         return None;
     }
-    let strides = |shape| axes(shape).map(|(len, stride)| if len == 1 { 0 } else { stride }).chain(core::iter::repeat(0));
+    let strides =
+        |shape| axes(shape).map(|(len, stride)| if len == 1 { 0 } else { stride }).chain(core::iter::repeat(0));
     let loops = axes(shape.out).zip(strides(shape.a).zip(strides(shape.b)));
     let nest = Nest::new(loops.map(|((len, _), (a, b))| Axis { len, stride: [a, b] }))?;
     let Axis { len, stride: [a_stride, b_stride] } = nest.row();

@@ -8,7 +8,7 @@ use crate::kernels::nest::{Axis, Nest, axes, elements};
 /// See [`super::reference::pad_s8`].
 pub fn pad_s8(p: &Pad, x: &[i8], out: &mut [i8]) -> Option<()> {
     let before = p.before.get(..p.x_shape.len())?.iter().rev();
-    let start = distance(axes(p.out_shape).zip(before).map(|((_, stride), &before)| (stride, isize::from(before))));
+    let start = distance(axes(p.out_shape).zip(before).map(|((_, stride), &before)| (stride, before as isize)));
     // Nothing to fill in where nothing is added.
     if x.len() < out.len() {
         out.fill(p.value);

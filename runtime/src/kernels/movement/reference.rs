@@ -48,8 +48,8 @@ pub fn concat_s8(p: &Concat, x: &[i8], out: &mut [i8]) -> Option<()> {
 pub fn slice_s8(p: &Slice, x: &[i8], out: &mut [i8]) -> Option<()> {
     for (i, y) in out.iter_mut().enumerate() {
         let mut at = coordinates(i, p.out_shape);
-        for axis in 0..p.x_shape.len() {
-            at[axis] = (i64::from(p.start[axis]) + at[axis] as i64 * i64::from(p.step[axis])) as usize;
+        for ((at, &start), &step) in at.iter_mut().zip(p.start).zip(p.step) {
+            *at = (i64::from(start) + *at as i64 * i64::from(step)) as usize;
         }
         *y = x[index(at, p.x_shape)];
     }
