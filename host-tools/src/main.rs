@@ -1,2 +1,7 @@
-//! cli
-fn main(){}
+//! The command `teff`: see [`teff_tools::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    teff_tools::cli::main()
+}

@@ -17,7 +17,7 @@ pub struct Frame<'f, 'm> {
     memory: &'f mut [u8],
 }
 
-/// No bytes: stands in for an operand that lies in the file.
+/// No bytes: stands in for an operand that lies in the file, and for scratch memory that a step does not have.
 const NOWHERE: Range<usize> = 0..0;
 
 impl<'f, 'm> Frame<'f, 'm> {
@@ -138,8 +138,12 @@ impl<'f, 'm> Frame<'f, 'm> {
         Y: FromBytes + IntoBytes + KnownLayout,
     {
         let (x, y) = (self.step.input(x_slot)?, self.step.output(0)?);
-        let scratch_end = self.step.scratch_offset.checked_add(self.step.scratch_len)?;
-        let ranges = [memory_range(&x), memory_range(&y), self.step.scratch_offset..scratch_end];
+        let scratch = match self.step.scratch_len {
+            // Its offset may lie within a tensor.
+            0 => NOWHERE,
+            len => self.step.scratch_offset..self.step.scratch_offset.checked_add(len)?,
+        };
+        let ranges = [memory_range(&x), memory_range(&y), scratch];
         let [x_bytes, y_bytes, scratch] = self.memory.get_disjoint_mut(ranges).ok()?;
         let x = match x.storage {
             Storage::Constant => self.step.model.constant(&x)?,

@@ -92,7 +92,8 @@ fn sections<'m>(header: &Header, file: &'m [u8]) -> Result<Sections<'m>> {
             (Some(desc), None) => desc,
             (Some(_), Some(_)) => return Err(error(SectionIssue::Duplicate)),
             (None, _) if required => return Err(error(SectionIssue::Missing)),
-            (None, _) => return Ok(&[]),
+            // Nothing, but aligned like a section: the file is.
+            (None, _) => return Ok(file.get(..0).unwrap_or(&[])),
         };
         let start = usize::try_from(desc.offset).map_err(|_| error(SectionIssue::OutOfFile))?;
         let len = usize::try_from(desc.len).map_err(|_| error(SectionIssue::OutOfFile))?;
@@ -422,10 +423,13 @@ fn overlaps(model: &Model<'_>) -> Result<()> {
 /// Whether `y` is the output that takes the very place of `x`, which its step reads for the last time.
 fn replaces(model: &Model<'_>, (a, x): (u16, &Tensor<'_>), (b, y): (u16, &Tensor<'_>)) -> bool {
     let Some(step) = model.step(y.first.into()) else { return false };
+    // The caller reads an output after the last step: nothing may take its place.
+    let is_output = model.entries().flat_map(|e| e.outputs()).any(|p| p.tensor_index() == usize::from(a));
     let allowed = step.op.in_place.iter().any(|&slot| step.inputs.get(usize::from(slot)) == Some(&a));
     x.last == y.first
         && x.offset == y.offset
         && x.byte_len() == y.byte_len()
+        && !is_output
         && !model.is_input(b.into())
         && step.outputs.first() == Some(&b)
         && allowed

@@ -3,7 +3,7 @@
 use std::vec::Vec;
 
 use super::{Output, PerChannel};
-use crate::fixed::{MAX_SHIFT, MIN_MULTIPLIER};
+use crate::fixed::{MAX_SHIFT, MIN_MULTIPLIER, MIN_SHIFT, Multiplier};
 
 /// A small deterministic generator (SplitMix64), so that a failing case can be named by its seed.
 pub(crate) struct Random(pub(crate) u64);
@@ -32,6 +32,24 @@ impl Random {
         (0..len).map(|_| value(self.next())).collect()
     }
 }
+
+/// The multiplier next to a positive real factor below 2^30: relative error at most 2^-31.
+#[allow(clippy::float_arithmetic)]
+pub(crate) fn multiplier(factor: f64) -> Multiplier {
+    let shift = |shift: u8| (shift, (factor * f64::from(shift).exp2()).round());
+    let normal = |&(_, mult): &(u8, f64)| (f64::from(MIN_MULTIPLIER)..f64::from(i32::MAX)).contains(&mult);
+    let (shift, mult) = (MIN_SHIFT..=MAX_SHIFT).map(shift).find(normal).expect("a factor in range");
+    Multiplier { mult: mult as i32, shift }
+}
+
+/// What [`Output::finish`] rounds: the real result in steps of the output, clamped.
+#[allow(clippy::float_arithmetic)]
+pub(crate) fn real_result(acc: f64, factor: f64, output: &Output) -> f64 {
+    (f64::from(output.zero_point) + acc * factor).clamp(output.min.into(), output.max.into())
+}
+
+/// Largest error of a result that was rounded once, in steps: ½, and the error of the factor on results below 2^8.
+pub(crate) const ROUNDED_ONCE: f64 = 0.5 + 1.0 / (1 << 23) as f64;
 
 /// Owned [`PerChannel`] parameters.
 pub(crate) struct Requant {

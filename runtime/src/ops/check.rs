@@ -1,7 +1,9 @@
 //! What the checks of several operators share.
 
 use crate::fixed::{MAX_SHIFT, MIN_SHIFT, Multiplier};
+use crate::format::layout::MAX_RANK;
 use crate::format::{DataType, OpIssue, StepView, Storage, Tensor};
+use crate::kernels::nest::MAX_AXES;
 
 /// Products that an accumulator can sum: `2^16 · 2^14 + 2^30 < 2^31`.
 pub(super) const MAX_DEPTH: usize = (1 << 16) - 1;
@@ -9,6 +11,9 @@ pub(super) const MAX_DEPTH: usize = (1 << 16) - 1;
 pub(super) const MAX_SUMMED: usize = 1 << 23;
 /// Largest absolute bias.
 const MAX_BIAS: u32 = 1 << 30;
+
+// The kernels take every shape that a file may hold.
+const _: () = assert!(MAX_RANK <= MAX_AXES);
 
 /// That the step has so many operands.
 pub(super) fn operands(step: &StepView<'_>, inputs: usize, outputs: usize) -> Result<(), OpIssue> {

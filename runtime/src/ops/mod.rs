@@ -10,6 +10,8 @@ use crate::exec::{Frame, RunError};
 use crate::format::{OpIssue, StepView};
 
 mod check;
+#[cfg(test)]
+mod tests;
 
 /// What the file of an operator defines.
 pub trait Operator {

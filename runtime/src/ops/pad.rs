@@ -9,7 +9,6 @@ use super::Operator;
 use super::check::{self, ensure};
 use crate::arch;
 use crate::exec::{Frame, RunError};
-use crate::format::layout::MAX_RANK;
 use crate::format::{OpIssue, StepView};
 use crate::kernels::movement;
 
@@ -18,9 +17,9 @@ use crate::kernels::movement;
 #[repr(C)]
 pub struct Params {
     /// Elements added in front of each axis; 0 beyond the axes of the input.
-    pub before: [u16; MAX_RANK],
+    pub before: [u16; 8],
     /// Elements added behind each axis; 0 beyond the axes of the input.
-    pub after: [u16; MAX_RANK],
+    pub after: [u16; 8],
     /// Their value.
     pub value: i8,
     /// 0.

@@ -9,7 +9,6 @@ use super::Operator;
 use super::check::{self, ensure};
 use crate::arch;
 use crate::exec::{Frame, RunError};
-use crate::format::layout::MAX_RANK;
 use crate::format::{OpIssue, StepView};
 use crate::kernels::movement;
 
@@ -18,9 +17,9 @@ use crate::kernels::movement;
 #[repr(C)]
 pub struct Params {
     /// First index taken along each axis; entries beyond the axes of the input are ignored.
-    pub start: [i32; MAX_RANK],
+    pub start: [i32; 8],
     /// Distance of the indices taken, not 0; entries beyond the axes of the input are ignored.
-    pub step: [i32; MAX_RANK],
+    pub step: [i32; 8],
 }
 
 /// The operator.

@@ -23,6 +23,9 @@ struct Operand {
     constant: Option<Vec<i8>>,
 }
 
+/// A file, and zeros up to the end.
+type File = Aligned<[u8; 1 << 11]>;
+
 /// A step of `op` with one output, which may take the place of an input.
 #[derive(Clone)]
 struct Step {
@@ -31,6 +34,7 @@ struct Step {
     output: Operand,
     in_place: Option<usize>,
     params: Vec<u8>,
+    scratch_offset: u32,
 }
 
 fn operand(shape: &[u32]) -> Operand {
@@ -42,7 +46,7 @@ fn constant(values: &[i8]) -> Operand {
 }
 
 fn step<P: IntoBytes + Immutable>(op: &'static OpDef, inputs: &[Operand], output: Operand, params: &P) -> Step {
-    Step { op, inputs: inputs.to_vec(), output, in_place: None, params: params.as_bytes().to_vec() }
+    Step { op, inputs: inputs.to_vec(), output, in_place: None, params: params.as_bytes().to_vec(), scratch_offset: 0 }
 }
 
 impl Step {
@@ -52,8 +56,8 @@ impl Step {
         edited
     }
 
-    /// The step as a file in aligned memory.
-    fn file(&self) -> Vec<Aligned<[u8; ALIGNMENT]>> {
+    /// The step as a file.
+    fn file(&self) -> File {
         let (mut shapes, mut tensors, mut weights, mut ports) = (vec![], vec![], vec![], vec![]);
         let mut arena = 0;
         let text = StringRef { offset: 0, len: 0 };
@@ -97,7 +101,7 @@ impl Step {
             operand_start: 0,
             params_offset: 0,
             params_len: self.params.len() as u32,
-            scratch_offset: 0,
+            scratch_offset: self.scratch_offset,
             scratch_len: 0,
         };
         let inputs = ports.len() as u16 - 1;
@@ -119,7 +123,7 @@ impl Step {
 
     /// What the operator refuses.
     fn issue(&self) -> Option<OpIssue> {
-        match Model::verify(self.file().as_slice().as_bytes_of()) {
+        match Model::verify(&self.file().0) {
             Ok(_) => None,
             Err(VerifyError::Step { issue, .. }) => Some(issue),
             Err(other) => panic!("{other}"),
@@ -129,13 +133,274 @@ impl Step {
     /// The output for these inputs, one after another.
     fn run(&self, inputs: &[&[i8]]) -> Vec<i8> {
         let file = self.file();
-        let model = Model::verify(file.as_slice().as_bytes_of()).unwrap();
-        let mut memory = vec![Aligned([99; ALIGNMENT]); model.memory_len().div_ceil(ALIGNMENT)];
-        let mut session = Session::new(&model, memory.as_mut_slice().as_bytes_of_mut()).unwrap();
+        let model = Model::verify(&file.0).unwrap();
+        let mut memory = Aligned([99; 1 << 10]);
+        let mut session = Session::new(&model, &mut memory.0).unwrap();
         for (i, input) in inputs.iter().enumerate() {
             session.input_i8(i).unwrap().copy_from_slice(input);
         }
         session.run().unwrap();
         session.output_i8(0).unwrap().to_vec()
     }
+}
+
+/// The file of these sections.
+fn seal(sections: &[(u16, &[u8])]) -> File {
+    let mut file = Aligned([0; size_of::<File>()]);
+    let mut end = size_of::<Header>() + size_of_val(sections);
+    let mut table = vec![];
+    for &(kind, bytes) in sections {
+        let start = end.next_multiple_of(ALIGNMENT);
+        end = start + bytes.len();
+        file.0[start..end].copy_from_slice(bytes);
+        table.push(SectionDesc { kind, reserved: 0, offset: start as u32, len: bytes.len() as u32 });
+    }
+    let header = Header {
+        magic: MAGIC,
+        major: MAJOR,
+        minor: MINOR,
+        file_len: end as u32,
+        crc: 0,
+        section_count: table.len() as u16,
+        reserved: [0; 7],
+    };
+    let head = [header.as_bytes(), table.as_bytes()].concat();
+    file.0[..head.len()].copy_from_slice(&head);
+    let mut crc = Crc32::new();
+    crc.update(&file.0[..CRC_OFFSET]);
+    crc.update(&file.0[CRC_OFFSET + 4..end]);
+    file.0[CRC_OFFSET..CRC_OFFSET + 4].copy_from_slice(crc.finish().as_bytes());
+    file
+}
+
+/// A change of one thing in a step.
+type Edit<'e> = &'e dyn Fn(&mut Step);
+
+/// Checks that `sound` is accepted, and each edit of it refused for the reason beside it.
+fn refuses<const N: usize>(sound: &Step, edits: [(OpIssue, Edit<'_>); N]) {
+    assert_eq!(sound.issue(), None);
+    for (i, (issue, edit)) in edits.into_iter().enumerate() {
+        assert_eq!(sound.with(edit).issue(), Some(issue), "edit {i}");
+    }
+}
+
+/// Replaces the parameters.
+fn set<P: IntoBytes + Immutable>(params: P) -> impl Fn(&mut Step) {
+    move |step| step.params = params.as_bytes().to_vec()
+}
+
+const MUL: requantize::Params = requantize::Params { mult: 1 << 30, shift: 30, min: -100, max: 100, reserved: 0 };
+const SUM: add::Params =
+    add::Params { mult_a: 1 << 21, mult_b: -(1 << 21), shift: 21, min: -100, max: 100, reserved: 0 };
+
+#[test]
+fn sums_are_checked() {
+    for op in [&ADD, &SUB] {
+        let sound = step(op, &[operand(&[2, 3]), constant(&[1, 2, 3])], operand(&[2, 3]), &SUM);
+        refuses(
+            &sound,
+            [
+                (OpIssue::ParamsLength, &|s| s.params.truncate(8)),
+                (OpIssue::Operands, &|s| s.inputs.truncate(1)),
+                (OpIssue::Operands, &|s| s.inputs.push(constant(&[1]))),
+                (OpIssue::DataType, &|s| s.inputs[1].data_type = DataType::U8),
+                (OpIssue::DataType, &|s| s.output.data_type = DataType::U8),
+                (OpIssue::Shape, &|s| s.inputs[1].shape = vec![2]),
+                (OpIssue::Shape, &|s| s.inputs[1].shape = vec![1, 1, 3]),
+                (OpIssue::Shape, &|s| s.output.shape = vec![2, 1]),
+                (OpIssue::Multiplier, &set(add::Params { mult_a: (1 << 21) + 1, ..SUM })),
+                (OpIssue::Multiplier, &set(add::Params { mult_b: i32::MIN, ..SUM })),
+                (OpIssue::Shift, &set(add::Params { shift: 31, ..SUM })),
+                (OpIssue::Params, &set(add::Params { min: 1, max: 0, ..SUM })),
+                (OpIssue::Params, &set(add::Params { reserved: 1, ..SUM })),
+            ],
+        );
+        assert_eq!(sound.with(|s| s.inputs[1].shape = vec![1, 3]).issue(), None);
+        assert_eq!(sound.with(|s| s.inputs[1] = constant(&[1])).issue(), None);
+        assert_eq!(sound.with(|s| s.inputs[1] = Operand { shape: vec![], ..constant(&[1]) }).issue(), None);
+    }
+}
+
+#[test]
+fn products_are_checked() {
+    let sound = step(&super::MUL, &[operand(&[1, 3]), operand(&[2, 1])], operand(&[2, 3]), &MUL);
+    refuses(
+        &sound,
+        [
+            (OpIssue::Shape, &|s| s.inputs[0].shape = vec![2]),
+            (OpIssue::Multiplier, &set(requantize::Params { mult: 1, ..MUL })),
+            (OpIssue::Shift, &set(requantize::Params { shift: 0, ..MUL })),
+            (OpIssue::Shift, &set(requantize::Params { shift: 63, ..MUL })),
+            (OpIssue::Params, &set(requantize::Params { max: -101, ..MUL })),
+            (OpIssue::Params, &set(requantize::Params { reserved: 1, ..MUL })),
+        ],
+    );
+    assert_eq!(sound.run(&[&[1, 2, 3], &[10, -20]]), [10, 20, 30, -20, -40, -60]);
+}
+
+#[test]
+fn sums_and_differences_run_in_every_form() {
+    let add = add::Params { mult_b: 1 << 20, ..SUM };
+    let (a, b): (&[i8], &[i8]) = (&[1, 2, 3, 90], &[4, -7, 1, 127]);
+    let apart = step(&ADD, &[operand(&[4]), operand(&[4])], operand(&[4]), &add);
+    let sub = apart.with(|s| s.op = &SUB);
+    for in_place in [None, Some(0), Some(1)] {
+        assert_eq!(apart.with(|s| s.in_place = in_place).run(&[a, b]), [3, -1, 4, 100]);
+        assert_eq!(sub.with(|s| s.in_place = in_place).run(&[a, b]), [-1, 6, 3, 27]);
+    }
+    // A constant on either side, the activation in place, under other axes.
+    let left = step(&SUB, &[constant(&[50]), operand(&[4])], operand(&[1, 4]), &add);
+    let right = step(&SUB, &[operand(&[4]), constant(&[50])], operand(&[1, 4]), &add);
+    for in_place in [false, true] {
+        assert_eq!(left.with(|s| s.in_place = in_place.then_some(1)).run(&[b]), [48, 54, 50, -13]);
+        assert_eq!(right.with(|s| s.in_place = in_place.then_some(0)).run(&[a]), [-24, -23, -22, 65]);
+    }
+    // An operand that is repeated leaves no room for the result.
+    let small = apart.with(|s| (s.inputs[0].shape, s.in_place) = (vec![1], Some(0)));
+    assert!(matches!(Model::verify(&small.file().0), Err(VerifyError::OverlappingTensors { .. })));
+}
+
+#[test]
+fn clamp_table_and_requantize_are_checked() {
+    let params = clamp::Params { min: -1, max: 6, reserved: [0; 2] };
+    let clamp = step(&CLAMP, &[operand(&[3])], operand(&[3]), &params);
+    refuses(
+        &clamp,
+        [
+            (OpIssue::Shape, &|s| s.output.shape = vec![1, 3]),
+            (OpIssue::Quantization, &|s| s.output.zero_point = 1),
+            (OpIssue::Quantization, &|s| s.output.scale = 2.0),
+            (OpIssue::Params, &set(clamp::Params { min: 7, ..params })),
+            (OpIssue::Params, &set(clamp::Params { reserved: [0, 1], ..params })),
+        ],
+    );
+    let squares: Vec<i8> = (-128..128_i32).map(|x| (x * x).min(127) as i8).collect();
+    let table = step(&TABLE, &[operand(&[3]), constant(&squares)], operand(&[3]), &table::Params);
+    refuses(
+        &table,
+        [
+            (OpIssue::ParamsLength, &|s| s.params.push(0)),
+            (OpIssue::Storage, &|s| s.inputs[1].constant = None),
+            (OpIssue::Shape, &|s| s.inputs[1].shape = vec![255]),
+            (OpIssue::Shape, &|s| s.output.shape = vec![2]),
+            (OpIssue::DataType, &|s| s.inputs[1].data_type = DataType::U8),
+        ],
+    );
+    let scaled = step(&REQUANTIZE, &[operand(&[3])], Operand { zero_point: 5, ..operand(&[3]) }, &MUL);
+    refuses(
+        &scaled,
+        [
+            (OpIssue::Shape, &|s| s.output.shape = vec![4]),
+            (OpIssue::Multiplier, &set(requantize::Params { mult: i32::MIN, ..MUL })),
+            (OpIssue::Params, &set(requantize::Params { min: 101, ..MUL })),
+        ],
+    );
+    for in_place in [None, Some(0)] {
+        assert_eq!(clamp.with(|s| s.in_place = in_place).run(&[&[-5, 3, 100]]), [-1, 3, 6]);
+        assert_eq!(table.with(|s| s.in_place = in_place).run(&[&[-5, 3, -128]]), [25, 9, 127]);
+        assert_eq!(scaled.with(|s| s.in_place = in_place).run(&[&[-5, 3, 120]]), [0, 8, 100]);
+    }
+}
+
+#[test]
+fn pad_is_checked() {
+    let params =
+        pad::Params { before: [1, 0, 0, 0, 0, 0, 0, 0], after: [0, 2, 0, 0, 0, 0, 0, 0], value: 9, reserved: [0; 3] };
+    let sound = step(&PAD, &[operand(&[1, 2])], operand(&[2, 4]), &params);
+    refuses(
+        &sound,
+        [
+            (OpIssue::Shape, &|s| s.output.shape = vec![2, 5]),
+            (OpIssue::Shape, &|s| s.output.shape = vec![2, 4, 1]),
+            (OpIssue::Quantization, &|s| s.output.zero_point = 1),
+            (OpIssue::Params, &set(pad::Params { after: [0, 2, 0, 0, 0, 0, 0, 1], ..params })),
+            (OpIssue::Params, &set(pad::Params { reserved: [0, 1, 0], ..params })),
+        ],
+    );
+    assert_eq!(sound.run(&[&[1, 2]]), [9, 9, 9, 9, 1, 2, 9, 9]);
+}
+
+#[test]
+fn concat_is_checked() {
+    let rows = Operand { shape: vec![2, 1], ..constant(&[7, 8]) };
+    let sound =
+        step(&CONCAT, &[operand(&[2, 2]), rows, operand(&[2, 1])], operand(&[2, 4]), &concat::Params { axis: 1 });
+    refuses(
+        &sound,
+        [
+            (OpIssue::Operands, &|s| s.inputs.clear()),
+            (OpIssue::Shape, &|s| s.inputs.truncate(2)),
+            (OpIssue::Shape, &|s| s.inputs[2].shape = vec![1, 1]),
+            (OpIssue::Shape, &|s| s.inputs[2].shape = vec![2]),
+            (OpIssue::Quantization, &|s| s.inputs[2].zero_point = 1),
+            (OpIssue::DataType, &|s| s.inputs[2].data_type = DataType::U8),
+            (OpIssue::Params, &set(concat::Params { axis: 2 })),
+            (OpIssue::Params, &set(concat::Params { axis: u32::MAX })),
+        ],
+    );
+    assert_eq!(sound.run(&[&[1, 2, 3, 4], &[5, 6]]), [1, 2, 7, 5, 3, 4, 8, 6]);
+}
+
+#[test]
+fn slice_is_checked() {
+    let params = slice::Params { start: [1, 4, 0, 0, 0, 0, 0, 0], step: [1, -2, 0, 0, 0, 0, 0, 0] };
+    let sound = step(&SLICE, &[operand(&[2, 5])], operand(&[1, 3]), &params);
+    let start = |start: [i32; 2]| set(slice::Params { start: [start[0], start[1], 0, 0, 0, 0, 0, 0], ..params });
+    let stride = |step: [i32; 2]| set(slice::Params { step: [step[0], step[1], 0, 0, 0, 0, 0, 0], ..params });
+    refuses(
+        &sound,
+        [
+            (OpIssue::Shape, &|s| s.output.shape = vec![3]),
+            (OpIssue::Quantization, &|s| s.output.scale = 2.0),
+            (OpIssue::Params, &|s| s.output.shape = vec![2, 3]),
+            (OpIssue::Params, &start([2, 4])),
+            (OpIssue::Params, &start([1, 3])),
+            (OpIssue::Params, &start([1, 5])),
+            (OpIssue::Params, &start([-1, 4])),
+            (OpIssue::Params, &stride([0, -2])),
+            (OpIssue::Params, &stride([1, 1])),
+            (OpIssue::Params, &stride([1, i32::MIN])),
+        ],
+    );
+    assert_eq!(sound.with(stride([i32::MIN, -1])).run(&[&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]]), [9, 8, 7]);
+    assert_eq!(sound.run(&[&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]]), [9, 7, 5]);
+}
+
+#[test]
+fn reshape_and_transpose_are_checked() {
+    let reshape = step(&RESHAPE, &[operand(&[2, 3])], operand(&[6, 1]), &reshape::Params);
+    refuses(
+        &reshape,
+        [
+            (OpIssue::Shape, &|s| s.output.shape = vec![5]),
+            (OpIssue::Quantization, &|s| s.output.zero_point = 1),
+            (OpIssue::ParamsLength, &|s| s.params.push(0)),
+        ],
+    );
+    let constant = reshape.with(|s| s.inputs[0].constant = Some(vec![1, 2, 3, 4, 5, 6]));
+    for (step, inputs) in [(&reshape, &[&[1, 2, 3, 4, 5, 6][..]][..]), (&constant, &[])] {
+        assert_eq!(step.run(inputs), [1, 2, 3, 4, 5, 6]);
+    }
+    assert_eq!(reshape.with(|s| s.in_place = Some(0)).run(&[&[1, 2, 3, 4, 5, 6]]), [1, 2, 3, 4, 5, 6]);
+    let perm = |perm: [u8; 3]| set(transpose::Params { perm: [perm[0], perm[1], perm[2], 0, 0, 0, 0, 0] });
+    let transpose = step(&TRANSPOSE, &[operand(&[2, 3])], operand(&[3, 2]), &[1_u8, 0, 0, 0, 0, 0, 0, 0]);
+    refuses(
+        &transpose,
+        [
+            (OpIssue::Shape, &|s| s.output.shape = vec![2, 3]),
+            (OpIssue::Shape, &|s| s.output.shape = vec![3, 2, 1]),
+            (OpIssue::Shape, &perm([0, 1, 0])),
+            (OpIssue::Params, &perm([1, 1, 0])),
+            (OpIssue::Params, &perm([1, 2, 0])),
+            (OpIssue::Params, &perm([1, 0, 1])),
+        ],
+    );
+    assert_eq!(transpose.run(&[&[1, 2, 3, 4, 5, 6]]), [1, 4, 2, 5, 3, 6]);
+}
+
+#[test]
+fn scratch_memory_of_no_bytes_is_nowhere() {
+    let x = &[1; 40][..];
+    let reshape = step(&RESHAPE, &[operand(&[40])], operand(&[40, 1]), &reshape::Params);
+    assert_eq!(reshape.with(|s| s.scratch_offset = 16).run(&[x]), x);
 }

@@ -9,7 +9,6 @@ use super::Operator;
 use super::check::{self, ensure};
 use crate::arch;
 use crate::exec::{Frame, RunError};
-use crate::format::layout::MAX_RANK;
 use crate::format::{OpIssue, StepView};
 use crate::kernels::movement;
 
@@ -18,7 +17,7 @@ use crate::kernels::movement;
 #[repr(C)]
 pub struct Params {
     /// Axis i of the output is axis `perm[i]` of the input; 0 beyond the axes of the input.
-    pub perm: [u8; MAX_RANK],
+    pub perm: [u8; 8],
 }
 
 /// The operator.

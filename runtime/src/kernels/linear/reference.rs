@@ -13,6 +13,7 @@ use crate::fixed::Multiplier;
 /// * `out`: `(rows, outputs)`
 /// * ranges: `inputs · 2^14 + |bias| < 2^31`, so that the i32 accumulator cannot overflow
 /// * rounding: [`crate::fixed::requantize`], once
+/// * error: at most ½ + 2^-23 steps of the output against the real factor's result, clamped
 /// * source: Jacob et al., CVPR 2018, with the zero point of the input folded into the bias
 pub fn fully_connected_s8(p: &FullyConnected, x: &[i8], w: &[i8], out: &mut [i8]) -> Option<()> {
     for r in 0..p.rows {

@@ -1,9 +1,34 @@
 //! Every variant against the reference, bit for bit.
 
-use std::vec;
+use std::{vec, vec::Vec};
 
 use super::*;
-use crate::kernels::testing::{Random, Requant};
+use crate::fixed::Multiplier;
+use crate::kernels::testing::{ROUNDED_ONCE, Random, Requant, multiplier, real_result};
+
+#[test]
+#[allow(clippy::float_arithmetic)]
+fn the_reference_is_within_its_error_bound() {
+    for seed in 0..2_000 {
+        let random = &mut Random(seed);
+        let [inputs, outputs] = [1..70, 1..10].map(|r| random.range(r) as usize);
+        let mut requant = Requant::random(random, outputs, inputs);
+        let factors: Vec<f64> =
+            (0..outputs).map(|_| f64::from(random.range(1..1 << 20) as i32) / (1_u64 << 30) as f64).collect();
+        for (o, &factor) in factors.iter().enumerate() {
+            Multiplier { mult: requant.mult[o], shift: requant.shift[o] } = multiplier(factor);
+        }
+        let p = FullyConnected { rows: 1, inputs, outputs, requant: requant.view() };
+        let (x, w) = (random.i8s(inputs), random.i8s(outputs * inputs));
+        let mut out = vec![0; outputs];
+        reference::fully_connected_s8(&p, &x, &w, &mut out).unwrap();
+        for (o, w) in w.chunks(inputs).enumerate() {
+            let dot: f64 = x.iter().zip(w).map(|(&x, &w)| f64::from(x) * f64::from(w)).sum();
+            let real = real_result(dot + f64::from(requant.bias[o]), factors[o], &requant.output);
+            assert!((f64::from(out[o]) - real).abs() <= ROUNDED_ONCE, "seed {seed}: {} for {real}", out[o]);
+        }
+    }
+}
 
 macro_rules! kernel_tests {
     ($variant:ident) => {

@@ -47,6 +47,7 @@ pub fn max_pool2d_s8(p: &Pool2d, x: &[i8], out: &mut [i8]) -> Option<()> {
 /// * `d.mult`, `d.shift`: `s_x / (s_y · divisor)` as fixed-point factors, 1 or `kernel height · kernel width` of them
 /// * ranges: a window holds at most 2^23 taps, so that the i32 sum cannot overflow
 /// * rounding: [`crate::fixed::requantize`], once
+/// * error: at most ½ + 2^-23 steps of the output against the real factor's result, clamped
 pub fn avg_pool2d_s8(p: &Pool2d, d: &Divisors, x: &[i8], out: &mut [i8]) -> Option<()> {
     windows(p, |o, taps| {
         let (mut sum, mut count) = (0, 0);

@@ -4,7 +4,7 @@ use std::{vec, vec::Vec};
 
 use super::*;
 use crate::fixed::MIN_MULTIPLIER;
-use crate::kernels::testing::Random;
+use crate::kernels::testing::{ROUNDED_ONCE, Random, multiplier, real_result};
 
 /// Random parameters in which every window holds an element.
 fn pool(random: &mut Random) -> Pool2d {
@@ -30,6 +30,38 @@ fn pool(random: &mut Random) -> Pool2d {
 fn lens(p: &Pool2d) -> (usize, usize) {
     let area = |[h, w]: [usize; 2]| p.batch * h * w * p.channels;
     (area(p.window.input), area(p.window.output))
+}
+
+#[test]
+#[allow(clippy::float_arithmetic)]
+fn the_mean_is_within_its_error_bound() {
+    for seed in 0..2_000 {
+        let random = &mut Random(seed);
+        let p = pool(random);
+        let (input, output) = lens(&p);
+        let x = random.i8s(input);
+        let ratio = f64::from(random.range(1..1 << 20) as i32) / f64::from(1 << 18);
+        let area = p.window.kernel[0] * p.window.kernel[1];
+        let factors: Vec<_> = (1..=area).map(|n| multiplier(ratio / n as f64)).collect();
+        let (mult, shift): (Vec<i32>, Vec<u8>) = factors.iter().map(|m| (m.mult, m.shift)).unzip();
+        let in_zero_point = random.range(-128..128) as i32;
+        let d = Divisors { mult: &mult, shift: &shift, in_zero_point };
+        let mut out = vec![0; output];
+        reference::avg_pool2d_s8(&p, &d, &x, &mut out).unwrap();
+        let ([in_h, in_w], [out_h, out_w]) = (p.window.input, p.window.output);
+        for (o, &found) in out.iter().enumerate() {
+            let (c, ox, oy) = (o % p.channels, o / p.channels % out_w, o / p.channels / out_w % out_h);
+            let image = o / (p.channels * out_w * out_h) * in_h;
+            let rows = (0..p.window.kernel[0]).filter_map(|i| p.window.tap(0, oy, i));
+            let taps =
+                rows.flat_map(|y| (0..p.window.kernel[1]).filter_map(move |j| Some((y, p.window.tap(1, ox, j)?))));
+            let values: Vec<f64> =
+                taps.map(|(y, x_)| f64::from(x[((image + y) * in_w + x_) * p.channels + c])).collect();
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            let real = real_result(mean - f64::from(in_zero_point), ratio, &p.output);
+            assert!((f64::from(found) - real).abs() <= ROUNDED_ONCE, "seed {seed}: {found} for {real}");
+        }
+    }
 }
 
 macro_rules! kernel_tests {

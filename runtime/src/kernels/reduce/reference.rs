@@ -11,15 +11,16 @@ use crate::fixed::requantize;
 /// * `x`: of shape `p.shape`; `out`: the same with the reduced axes of length 1
 /// * ranges: at most 2^23 elements are summed, so that the i32 sum cannot overflow
 /// * rounding: [`requantize`], once
+/// * error: at most ½ + 2^-23 steps of the output against the real factor's result, clamped
 pub fn reduce_s8(p: &Reduce, x: &[i8], out: &mut [i8]) -> Option<()> {
-    for o in 0..out.len() {
+    for (o, out) in out.iter_mut().enumerate() {
         let mut sum = 0;
-        for i in 0..x.len() {
+        for (i, &x) in x.iter().enumerate() {
             if output_of(p, i) == o {
-                sum += i32::from(x[i]) - p.in_zero_point;
+                sum += i32::from(x) - p.in_zero_point;
             }
         }
-        out[o] = p.output.finish(requantize(sum, p.factor));
+        *out = p.output.finish(requantize(sum, p.factor));
     }
     Some(())
 }

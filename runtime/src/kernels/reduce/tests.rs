@@ -4,7 +4,46 @@ use std::{vec, vec::Vec};
 
 use super::*;
 use crate::fixed::MIN_MULTIPLIER;
-use crate::kernels::testing::Random;
+use crate::kernels::testing::{ROUNDED_ONCE, Random, multiplier, real_result};
+
+/// A random shape of up to 8 axes and at most 300 elements.
+fn shape(random: &mut Random) -> Vec<u32> {
+    let mut room = 300;
+    let rank = random.range(0..9);
+    let mut dim = || {
+        let dim = random.range(1..room.min(6) + 1);
+        room /= dim;
+        dim as u32
+    };
+    (0..rank).map(|_| dim()).collect()
+}
+
+#[test]
+#[allow(clippy::float_arithmetic)]
+fn the_mean_is_within_its_error_bound() {
+    for seed in 0..2_000 {
+        let random = &mut Random(seed);
+        let [before, len, after] = [1..4, 1..40, 1..5].map(|r| random.range(r) as usize);
+        let ratio = f64::from(random.range(1..1 << 20) as i32) / f64::from(1 << 18);
+        let (a, b) = (random.i8s(1)[0], random.i8s(1)[0]);
+        let p = Reduce {
+            shape: &[before as u32, len as u32, after as u32],
+            axes: 0b010,
+            in_zero_point: random.range(-128..128) as i32,
+            factor: multiplier(ratio / len as f64),
+            output: Output { zero_point: random.range(-128..128) as i32, min: a.min(b), max: a.max(b) },
+        };
+        let x = random.i8s(before * len * after);
+        let mut out = vec![0; before * after];
+        reference::reduce_s8(&p, &x, &mut out).unwrap();
+        for (o, &found) in out.iter().enumerate() {
+            let values = (0..len).map(|i| f64::from(x[(o / after * len + i) * after + o % after]));
+            let mean = values.sum::<f64>() / len as f64;
+            let real = real_result(mean - f64::from(p.in_zero_point), ratio, &p.output);
+            assert!((f64::from(found) - real).abs() <= ROUNDED_ONCE, "seed {seed}: {found} for {real}");
+        }
+    }
+}
 
 macro_rules! kernel_tests {
     ($variant:ident) => {
@@ -15,12 +54,11 @@ macro_rules! kernel_tests {
             fn reduce_gives_the_bits_of_the_reference() {
                 for seed in 0..2_000 {
                     let random = &mut Random(seed);
-                    let rank = random.range(0..5) as usize;
-                    let shape: Vec<u32> = (0..rank).map(|_| random.range(1..7) as u32).collect();
+                    let shape = shape(random);
                     let (a, b) = (random.i8s(1)[0], random.i8s(1)[0]);
                     let p = Reduce {
                         shape: &shape,
-                        axes: random.range(0..1 << rank) as u32,
+                        axes: random.range(0..1 << shape.len()) as u32,
                         in_zero_point: random.range(-128..128) as i32,
                         factor: Multiplier {
                             mult: random.range(i64::from(MIN_MULTIPLIER)..1 << 31) as i32,

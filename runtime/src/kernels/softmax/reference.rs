@@ -10,8 +10,8 @@ use crate::fixed::{exp_neg, rounding_divide};
 /// `e[i] = exp_neg((max_j x[r,j] − x[r,i]) · multiplier)`, the product saturated to u32
 ///
 /// * `x`, `out`: `(rows, row_len)`; `out` has scale 1/256 and zero point −128
-/// * error: at most 1 step of 1/256 against the float softmax of the dequantized input; all of the second half step
-///   is the probability 1, which int8 cannot hold
+/// * error: at most ½ + 1/16 steps of 1/256 against the float softmax of the dequantized input, the sixteenth in rows
+///   of 65535; at most 1 step where the result is 127, because int8 cannot hold the probability 1
 /// * rounding: [`exp_neg`] for the exponentials, [`rounding_divide`] once for the result
 pub fn softmax_s8(p: &Softmax, x: &[i8], out: &mut [i8]) -> Option<()> {
     for (row, out) in x.chunks_exact(p.row_len).zip(out.chunks_exact_mut(p.row_len)) {

@@ -1,0 +1,91 @@
+//! Builds firmware: Cargo, in the board's folder.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use std::{env, fs};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::{Board, Elf, process, repository};
+
+/// A cold build of a firmware takes a minute on a slow machine; another Cargo may hold the lock for long before.
+const LIMIT: Duration = Duration::from_secs(45 * 60);
+
+/// A firmware's path is the same for every model: no other build of this process may come between the end of a build
+/// and the reading of its result.
+static BUILDING: Mutex<()> = Mutex::new(());
+
+/// Builds the firmware of `board` with the model at `model` in it.
+///
+/// # Errors
+/// If Cargo or a linker fails, or the model does not fit the board; the message holds what they said.
+pub fn build(board: &Board, model: &Path) -> Result<Elf> {
+    build_binary(board, board.binary, model)
+}
+
+/// [`build`] for another binary of the board's crate.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_binary(board: &Board, binary: &str, model: &Path) -> Result<Elf> {
+    let model = fs::canonicalize(model).with_context(|| format!("cannot read the model {}", model.display()))?;
+    let mut cargo = cargo();
+    cargo
+        .current_dir(repository()?.join(board.folder))
+        .args(["build", "--release", "--bin", binary, "--target", board.target])
+        .env("TEFF_MODEL", &model)
+        .env("DEFMT_LOG", "info");
+    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = build_artifact(&mut cargo, binary)
+        .with_context(|| format!("cannot build the firmware for {} with {}", board.name, model.display()))?;
+    let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Elf::parse(bytes).with_context(|| format!("{} is not what the linker should give", path.display()))
+}
+
+/// The Cargo that runs this program, or else the one on the path.
+pub(super) fn cargo() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // Of the package that is running, not of the one that is built.
+    cargo.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_BUILD_TARGET");
+    cargo
+}
+
+/// Runs `cargo build …` and gives the file that it made for the binary, example or library `name`.
+pub(super) fn build_artifact(cargo: &mut Command, name: &str) -> Result<PathBuf> {
+    let done = process::run(cargo.args(["--message-format", "json-render-diagnostics"]), LIMIT)?;
+    if !done.status.success() {
+        bail!("cargo failed\n{}", done.messages());
+    }
+    let messages = String::from_utf8_lossy(&done.stdout);
+    artifact(&messages, name).with_context(|| format!("cargo made no artifact of the name {name}"))
+}
+
+/// The file of the artifact `name` in Cargo's messages, a JSON object a line.
+fn artifact(messages: &str, name: &str) -> Option<PathBuf> {
+    let mut messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    messages.find_map(|message| {
+        let is_it = message["reason"] == "compiler-artifact" && message["target"]["name"] == name;
+        let file = message["executable"].as_str().or_else(|| message["filenames"][0].as_str());
+        file.filter(|_| is_it).map(PathBuf::from)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_artifact_is_found_among_the_messages() {
+        let messages = r#"
+{"reason":"compiler-artifact","target":{"name":"crc"},"filenames":["/t/libcrc.rlib"],"executable":null}
+{"reason":"compiler-artifact","target":{"name":"firmware"},"filenames":["/t/firmware"],"executable":"/t/firmware"}
+{"reason":"compiler-artifact","target":{"name":"icount"},"filenames":["/t/libicount.so"],"executable":null}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(artifact(messages, "firmware"), Some("/t/firmware".into()));
+        assert_eq!(artifact(messages, "icount"), Some("/t/libicount.so".into()));
+        assert_eq!(artifact(messages, "absent"), None);
+    }
+}

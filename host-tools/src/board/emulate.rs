@@ -1,0 +1,88 @@
+//! Runs a firmware under QEMU.
+//!
+//! The firmware reads frames from a file and writes outputs to another, through semihosting; their names are its
+//! command line. Its standard output is its log. All files lie in a folder that goes away.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::count::{self, Count};
+use super::{Board, Elf, log, process};
+
+const LIMIT: Duration = Duration::from_secs(600);
+
+const FIRMWARE: &str = "firmware.elf";
+const FRAMES: &str = "frames.bin";
+const OUTPUTS: &str = "outputs.bin";
+const COUNTS: &str = "counts.txt";
+
+/// What a board answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoardRun {
+    /// The outputs for all frames, one after another.
+    pub outputs: Vec<i8>,
+    /// What it logged: level, space, text.
+    pub log: Vec<String>,
+    /// Instructions of each inference; none if this emulator cannot count.
+    pub instructions: Option<Count>,
+}
+
+/// Runs `firmware` on frames, one after another in `frames`, each as long as the model's input.
+///
+/// # Errors
+/// If the emulator cannot run, or the firmware does not end well; the message holds its log.
+pub fn run(board: &Board, firmware: &Elf, frames: &[i8]) -> Result<BoardRun> {
+    let run = run_binary(board, firmware, frames)?;
+    match run.outputs {
+        Some(outputs) => Ok(BoardRun { outputs, log: run.log, instructions: run.instructions }),
+        None => bail!("the firmware wrote no outputs; its log:\n{}", run.log.join("\n")),
+    }
+}
+
+/// What a program on a board left behind; unlike a [`BoardRun`], it need not write outputs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramRun {
+    /// The outputs, if it wrote any.
+    pub outputs: Option<Vec<i8>>,
+    /// What it logged: level, space, text.
+    pub log: Vec<String>,
+    /// Instructions of each interval; none if this emulator cannot count.
+    pub instructions: Option<Count>,
+}
+
+/// [`run`] for any program.
+///
+/// # Errors
+/// As [`run`], but for outputs.
+pub fn run_binary(board: &Board, program: &Elf, frames: &[i8]) -> Result<ProgramRun> {
+    let folder = tempfile::tempdir().context("cannot make a folder for the run")?;
+    let write = |name: &str, bytes: &[u8]| {
+        fs::write(folder.path().join(name), bytes).with_context(|| format!("cannot write {name}"))
+    };
+    write(FIRMWARE, program.bytes())?;
+    write(FRAMES, &frames.iter().map(|&value| value.cast_unsigned()).collect::<Vec<_>>())?;
+
+    let mut emulator = Command::new(board.emulator);
+    emulator
+        .current_dir(folder.path())
+        .args(board.machine)
+        .args(["-nographic", "-monitor", "none", "-serial", "none", "-no-reboot"])
+        .args(["-semihosting-config", &format!("enable=on,target=native,arg={FRAMES},arg={OUTPUTS}")])
+        .args(["-kernel", FIRMWARE]);
+    if let Some(plugin) = count::plugin_argument(board.emulator, program, COUNTS)? {
+        emulator.args(["-plugin", &plugin]);
+    }
+    let done = process::run(&mut emulator, LIMIT)?;
+    let log = log::decode(program, &done.stdout);
+    if !done.status.success() {
+        let log = log.unwrap_or_else(|error| vec![format!("{error:#}")]);
+        bail!("the firmware on {} ended with {}\n{}\n{}", board.name, done.status, log.join("\n"), done.messages());
+    }
+    let read = |name: &str| fs::read(folder.path().join(name)).ok();
+    let outputs = read(OUTPUTS).map(|bytes| bytes.into_iter().map(u8::cast_signed).collect());
+    let instructions = read(COUNTS).map(|report| Count::parse(&String::from_utf8_lossy(&report)));
+    Ok(ProgramRun { outputs, log: log?, instructions: instructions.transpose()? })
+}

@@ -1,0 +1,79 @@
+//! The runtime on 64-bit Arm Linux, as on a Raspberry Pi, under QEMU's user mode.
+//!
+//! The program is the runtime's example `frames`, linked statically.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use std::{fs, iter};
+
+use anyhow::{Context, Result, bail};
+
+use super::availability::{self, INSTALL_QEMU};
+use super::build::{build_artifact, cargo};
+use super::{process, repository};
+
+/// What Cargo builds for.
+pub const TARGET: &str = "aarch64-unknown-linux-gnu";
+/// The processors that are emulated: those of the Raspberry Pi 3, 4 and 5.
+pub const CPUS: [&str; 3] = ["cortex-a53", "cortex-a72", "cortex-a76"];
+
+const EMULATOR: &str = "qemu-aarch64";
+const LINKER: &str = "aarch64-linux-gnu-gcc";
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// What the program answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinuxRun {
+    /// The outputs for all frames, one after another.
+    pub outputs: Vec<i8>,
+    /// What it printed.
+    pub report: String,
+}
+
+/// Whether the program can be built and emulated here.
+///
+/// # Errors
+/// What is missing, and the command that brings it.
+pub fn availability() -> Result<(), String> {
+    let root = repository().map_err(|error| error.to_string())?;
+    availability::emulator(EMULATOR)?;
+    if !availability::program_runs(LINKER) {
+        return Err(format!("{LINKER} is not installed: run `{INSTALL_QEMU}`"));
+    }
+    availability::target(TARGET, &root)
+}
+
+/// Builds the program.
+///
+/// # Errors
+/// If Cargo or the linker fails; the message holds what they said.
+pub fn build() -> Result<PathBuf> {
+    let mut cargo = cargo();
+    cargo
+        .current_dir(repository()?)
+        .args(["build", "--release", "--package", "teff", "--example", "frames", "--target", TARGET])
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER)
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static");
+    build_artifact(&mut cargo, "frames").context("cannot build the example `frames` for 64-bit Arm Linux")
+}
+
+/// Runs `program` with `model` on frames, one after another in `frames`, on an emulated `cpu`.
+///
+/// # Errors
+/// If the emulator cannot run, or the program does not end well.
+pub fn run(cpu: &str, program: &Path, model: &Path, frames: &[i8]) -> Result<LinuxRun> {
+    let folder = tempfile::tempdir().context("cannot make a folder for the run")?;
+    let [input, output] = ["frames.bin", "outputs.bin"].map(|name| folder.path().join(name));
+    let bytes: Vec<u8> = frames.iter().map(|&value| value.cast_unsigned()).collect();
+    fs::write(&input, bytes).with_context(|| format!("cannot write {}", input.display()))?;
+    let mut emulator = Command::new(EMULATOR);
+    emulator.args(["-cpu", cpu]).args(iter::once(program).chain([model, &input, &output]));
+    let done = process::run(&mut emulator, LIMIT)?;
+    if !done.status.success() {
+        bail!("the program on {cpu} ended with {}\n{}", done.status, done.messages());
+    }
+    let outputs = fs::read(&output).with_context(|| format!("the program on {cpu} wrote no outputs"))?;
+    let outputs = outputs.into_iter().map(u8::cast_signed).collect();
+    Ok(LinuxRun { outputs, report: String::from_utf8_lossy(&done.stdout).trim_end().to_string() })
+}

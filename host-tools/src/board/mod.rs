@@ -1,0 +1,119 @@
+//! Boards under emulation: builds the firmware for one, runs frames on it, and reports what it answered, logged and
+//! cost.
+//!
+//! ```no_run
+//! # fn main() -> anyhow::Result<()> {
+//! use teff_tools::board;
+//!
+//! let microbit = board::by_name("microbit").expect("it is in the table");
+//! let firmware = board::build(microbit, "models/lightcnn-mnist/model.teff".as_ref())?;
+//! let run = board::run(microbit, &firmware, &[0; 28 * 28])?;
+//! println!("{:?} {:?}", run.outputs, run.instructions.map(|count| count.total()));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `availability` | says what this machine lacks, and the command that brings it |
+//! | `build` | runs Cargo in the board's folder |
+//! | `elf` | sizes and symbols of a firmware |
+//! | `emulate` | runs QEMU with the frames as a file of the firmware |
+//! | `log` | decodes the firmware's defmt log |
+//! | `count` | the plugin that counts instructions, and its report |
+//! | [`linux`] | the same for a program on 64-bit Arm Linux, as on a Raspberry Pi |
+//! | `repository` | finds the folder in which all that lies |
+
+mod availability;
+mod build;
+mod count;
+mod elf;
+mod emulate;
+pub mod linux;
+mod log;
+mod process;
+mod repository;
+
+pub use availability::availability;
+pub use build::{build, build_binary};
+pub use count::Count;
+pub use elf::{Elf, Size};
+pub use emulate::{BoardRun, ProgramRun, run, run_binary};
+pub use repository::repository;
+
+/// An emulated board and the firmware for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Board {
+    /// Its name here.
+    pub name: &'static str,
+    /// What it is, for a person.
+    pub description: &'static str,
+    /// What Cargo builds for.
+    pub target: &'static str,
+    /// The firmware's crate, from the root of the repository.
+    pub folder: &'static str,
+    /// The binary of that crate.
+    pub binary: &'static str,
+    /// Bytes of flash.
+    pub flash: u64,
+    /// Bytes of RAM.
+    pub ram: u64,
+    /// The emulator.
+    pub emulator: &'static str,
+    /// What makes the emulator be this board.
+    pub machine: &'static [&'static str],
+}
+
+/// All emulated boards.
+pub static BOARDS: &[Board] = &[
+    Board {
+        name: "mps2-an386",
+        description: "Arm MPS2 with a Cortex-M4F",
+        target: "thumbv7em-none-eabihf",
+        folder: "firmware/mps2-an386",
+        binary: "teff-mps2-an386",
+        flash: 4 << 20,
+        ram: 4 << 20,
+        emulator: "qemu-system-arm",
+        machine: &["-machine", "mps2-an386"],
+    },
+    Board {
+        name: "microbit",
+        description: "BBC micro:bit with a Cortex-M0",
+        target: "thumbv6m-none-eabi",
+        folder: "firmware/microbit",
+        binary: "teff-microbit",
+        flash: 256 << 10,
+        ram: 16 << 10,
+        emulator: "qemu-system-arm",
+        machine: &["-machine", "microbit"],
+    },
+    Board {
+        name: "riscv-virt-imac",
+        description: "QEMU's RISC-V machine as rv32imac",
+        target: "riscv32imac-unknown-none-elf",
+        folder: "firmware/riscv-virt",
+        binary: "teff-riscv-virt",
+        flash: 8 << 20,
+        ram: 8 << 20,
+        emulator: "qemu-system-riscv32",
+        // The bare processor with no extension but these.
+        machine: &["-machine", "virt", "-bios", "none", "-cpu", "rv32i,m=on,a=on,c=on,zicsr=on,zicntr=on"],
+    },
+    Board {
+        name: "riscv-virt-imc",
+        description: "QEMU's RISC-V machine as rv32imc",
+        target: "riscv32imc-unknown-none-elf",
+        folder: "firmware/riscv-virt",
+        binary: "teff-riscv-virt",
+        flash: 8 << 20,
+        ram: 8 << 20,
+        emulator: "qemu-system-riscv32",
+        machine: &["-machine", "virt", "-bios", "none", "-cpu", "rv32i,m=on,c=on,zicsr=on,zicntr=on"],
+    },
+];
+
+/// The board of this name.
+pub fn by_name(name: &str) -> Option<&'static Board> {
+    BOARDS.iter().find(|board| board.name == name)
+}

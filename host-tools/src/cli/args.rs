@@ -1,0 +1,78 @@
+//! Arguments that several subcommands have.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::data::Preprocess;
+
+/// How pixels become the model's input.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Pixels: real = (pixel / 255 − mean) / std, for pictures and uint8 arrays")]
+pub(super) struct PreprocessArgs {
+    /// Mean: one number, or one for each channel [default: 0]
+    #[arg(long, value_name = "M,…", value_delimiter = ',', allow_hyphen_values = true)]
+    pub(super) mean: Option<Vec<f32>>,
+    /// Standard deviation: one number, or one for each channel [default: 1]
+    #[arg(long, value_name = "S,…", value_delimiter = ',')]
+    pub(super) std: Option<Vec<f32>>,
+    /// Scale pictures to this size, the model's; without it, other sizes are refused
+    #[arg(long, value_name = "WxH", value_parser = parse_size)]
+    pub(super) size: Option<Size>,
+}
+
+/// Width and height.
+pub(super) type Size = [u32; 2];
+
+impl PreprocessArgs {
+    /// Whether any is given.
+    pub(super) fn given(&self) -> bool {
+        self.mean.is_some() || self.std.is_some() || self.size.is_some()
+    }
+
+    /// `base` with what is given. Without `base`, a size alone says nothing of mean and deviation: `None`.
+    pub(super) fn over(&self, base: Option<Preprocess>) -> Option<Preprocess> {
+        let base = base.or_else(|| (self.mean.is_some() || self.std.is_some()).then(Preprocess::default))?;
+        Some(Preprocess {
+            mean: self.mean.clone().unwrap_or(base.mean),
+            std: self.std.clone().unwrap_or(base.std),
+            size: self.size.or(base.size),
+        })
+    }
+}
+
+/// `WxH`.
+fn parse_size(text: &str) -> Result<Size> {
+    let (width, height) = text.split_once(['x', 'X']).context("wanted WIDTHxHEIGHT, such as 96x96")?;
+    let size = [width.parse()?, height.parse()?];
+    ensure!(size.iter().all(|d| (1..=1 << 15).contains(d)), "width and height must be from 1 to 32768");
+    Ok(size)
+}
+
+/// `name=1,3,48,192`.
+pub(super) fn parse_input_shape(text: &str) -> Result<(String, Vec<usize>)> {
+    let (name, shape) = text.rsplit_once('=').context("wanted NAME=SHAPE, such as image=1,3,48,192")?;
+    let shape: Vec<usize> = shape.split(',').map(str::parse).collect::<Result<_, _>>()?;
+    ensure!(shape.iter().all(|&d| d > 0), "dimensions must be above 0");
+    Ok((name.to_string(), shape))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_and_sizes_parse() {
+        assert_eq!(parse_input_shape("a=b=1,3").unwrap(), ("a=b".to_string(), vec![1, 3]));
+        assert!(parse_input_shape("a").is_err() && parse_input_shape("a=0").is_err());
+        assert_eq!(parse_size("96x48").unwrap(), [96, 48]);
+        assert!(parse_size("96").is_err() && parse_size("0x3").is_err());
+    }
+
+    #[test]
+    fn a_size_alone_is_no_preprocessing() {
+        let size = PreprocessArgs { size: Some([2, 3]), ..PreprocessArgs::default() };
+        assert_eq!(size.over(None), None);
+        assert_eq!(size.over(Some(Preprocess::default())).unwrap().size, Some([2, 3]));
+        let mean = PreprocessArgs { mean: Some(vec![0.5]), ..PreprocessArgs::default() };
+        assert_eq!(mean.over(None).unwrap(), Preprocess { mean: vec![0.5], std: vec![1.0], size: None });
+    }
+}

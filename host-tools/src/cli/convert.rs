@@ -1,0 +1,204 @@
+//! `teff convert`
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use teff::Model;
+
+use super::args::{PreprocessArgs, parse_input_shape};
+use super::output;
+use crate::calibrate::{self, Method, Samples};
+use crate::convert::{Converted, Options, convert};
+use crate::data::{Dataset, InputSpec, Preprocess};
+use crate::ir::Graph;
+use crate::report::text::{grouped, table};
+use crate::report::{ModelReport, is_vector};
+use crate::{import, passes};
+
+/// Convert an ONNX model to a .teff file
+///
+/// The model is quantized to int8 (weights by channel) with the ranges that its activations take on a calibration set:
+/// 100 to 500 samples of what it will see, such as training samples.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  teff convert model.onnx --calibration calibration.npz --labels labels.txt
+  teff convert model.onnx --calibration pictures/ --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --size 96x96
+  teff convert ocr.onnx --calibration lines.npz --input x=1,3,48,192 -o ocr.teff
+
+A calibration set is an .npz (array x, or arrays named as the inputs; the first axis is the sample), or a folder of
+.npy, .png or .jpg. Arrays of uint8 are pixels; arrays of floats go straight to the model.")]
+pub(super) struct Args {
+    /// The ONNX model
+    #[arg(value_name = "MODEL.onnx")]
+    pub(super) model: PathBuf,
+    /// Samples to calibrate with: .npz, or a folder of .npy or pictures
+    #[arg(long, value_name = "SET")]
+    pub(super) calibration: PathBuf,
+    /// Where to write the .teff [default: beside the model]
+    #[arg(short, long, value_name = "OUT.teff")]
+    pub(super) output: Option<PathBuf>,
+    /// Fix the shape of an input, in the ONNX layout
+    #[arg(long = "input", value_name = "NAME=SHAPE", value_parser = parse_input_shape)]
+    pub(super) inputs: Vec<(String, Vec<usize>)>,
+    /// How ranges are chosen: min-max, percentile, percentile:P (such as 99.9), or mse
+    #[arg(long, default_value = "min-max")]
+    pub(super) method: Method,
+    /// Names of the classes, a line each
+    #[arg(long, value_name = "FILE")]
+    pub(super) labels: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) preprocess: PreprocessArgs,
+    /// Leave the names of steps and tensors out of the file
+    #[arg(long)]
+    pub(super) no_debug_names: bool,
+    /// Leave the self-test out of the file
+    #[arg(long)]
+    pub(super) no_self_test: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What was made.
+#[derive(Serialize)]
+struct Summary {
+    /// The file.
+    output: String,
+    /// The set it was calibrated on.
+    calibration: String,
+    #[serde(flatten)]
+    report: ModelReport,
+}
+
+pub(super) fn main(args: &Args) -> Result<()> {
+    let path = args.output.clone().unwrap_or_else(|| args.model.with_extension("teff"));
+    ensure!(path != args.model, "the output would replace the model: choose another with -o");
+    let converted = run(args)?;
+    output::write_atomically(&path, &converted.file)?;
+    let model = Model::verify(&converted.file)?;
+    let summary = Summary {
+        output: path.display().to_string(),
+        calibration: model.metadata_value("calibration").unwrap_or_default().to_string(),
+        report: ModelReport::new(&model),
+    };
+    match args.json {
+        true => output::print_json(&summary),
+        false => output::print(&summary.render()),
+    }
+}
+
+/// Loads, calibrates and converts; writes nothing.
+pub(super) fn run(args: &Args) -> Result<Converted> {
+    let source = fs::read(&args.model).with_context(|| format!("cannot read {}", args.model.display()))?;
+    let spinner = output::spinner(format!("reading {}", args.model.display()));
+    let graph = load_graph(&args.model, &args.inputs)?;
+    spinner.finish_and_clear();
+    let labels = args.labels.as_deref().map(|path| read_labels(path, &graph)).transpose()?;
+    let classes: Vec<&str> = labels.iter().flat_map(|text| text.lines()).collect();
+    let preprocess = args.preprocess.over(Some(Preprocess::default())).unwrap_or_default();
+    let inputs = InputSpec::of_graph(&graph);
+    let data = Dataset::open(&args.calibration, inputs, Some(preprocess.clone()), &classes)?;
+    if !data.has_pixels() && args.preprocess.given() {
+        data.specs().iter().try_for_each(|input| preprocess.check(input))?;
+    }
+
+    let samples = data.len();
+    let mut metadata = vec![
+        ("tool".to_string(), format!("teff {}", env!("CARGO_PKG_VERSION"))),
+        ("source".to_string(), file_name(&args.model)),
+        ("source_sha256".to_string(), hex(&Sha256::digest(&source))),
+        ("calibration".to_string(), format!("{}: {samples} samples, {}", data.name(), args.method)),
+    ];
+    metadata.extend(labels.map(|labels| ("labels".to_string(), labels)));
+    if data.has_pixels() || args.preprocess.given() {
+        metadata.push(("preprocess".to_string(), serde_json::to_string(&preprocess)?));
+    }
+    // Pixels have a range by definition: with it, each of their values becomes an int8 exactly.
+    let range = |i: usize| data.input_is_pixels(i).then(|| preprocess.range());
+    let options = Options {
+        method: args.method,
+        input_ranges: (0..data.specs().len()).map(range).collect(),
+        metadata,
+        debug_names: !args.no_debug_names,
+        self_test: !args.no_self_test,
+    };
+    let bar = output::progress("calibrating", samples * calibrate::passes(args.method));
+    let converted = convert(&graph, &data, &options, &|| bar.inc(1));
+    bar.finish_and_clear();
+    converted.with_context(|| format!("{}: cannot be converted", args.model.display()))
+}
+
+/// The float graph that is converted.
+pub(super) fn load_graph(path: &Path, shapes: &[(String, Vec<usize>)]) -> Result<Graph> {
+    let options = import::Options { input_shapes: shapes.to_vec() };
+    let mut graph = import::load(path, &options)?;
+    passes::run(&mut graph)?;
+    Ok(graph)
+}
+
+/// One label a line, as many as the model has classes.
+fn read_labels(path: &Path, graph: &Graph) -> Result<String> {
+    let what = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {what}"))?;
+    let labels: Vec<&str> = text.lines().map(str::trim_end).collect();
+    ensure!(labels.iter().all(|label| !label.is_empty()), "{what}: has an empty line");
+    if let [output] = graph.outputs.as_slice() {
+        let shape = &graph.value(output.value).shape;
+        let classes = shape.iter().product::<usize>();
+        ensure!(
+            !is_vector(shape) || classes == labels.len(),
+            "{what}: {} labels, but output {} has {classes} classes",
+            labels.len(),
+            output.name
+        );
+    }
+    Ok(labels.join("\n"))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Summary {
+    fn render(&self) -> String {
+        let mut text = format!("{}, calibrated on {}\n\n", self.output, self.calibration);
+        let mut ops: BTreeMap<&str, (usize, u64, usize)> = BTreeMap::new();
+        for step in &self.report.steps {
+            let (steps, macs, parameters) = ops.entry(&step.op).or_default();
+            *steps += 1;
+            *macs += step.macs;
+            *parameters += step.parameters;
+        }
+        let totals = &self.report.totals;
+        let mut rows = table(&["operator", ">steps", ">MACs", ">parameters"]);
+        for (op, (steps, macs, parameters)) in ops {
+            rows.add_row([op.to_string(), grouped(steps), grouped(macs), grouped(parameters)]);
+        }
+        let steps = grouped(self.report.steps.len());
+        rows.add_row(["all".to_string(), steps, grouped(totals.macs), grouped(totals.parameters)]);
+        let _ = writeln!(text, "{rows}\n\n{}", render_totals(&self.report));
+        text
+    }
+}
+
+/// Flash and RAM, a line each.
+pub(super) fn render_totals(report: &ModelReport) -> String {
+    let totals = &report.totals;
+    let rest = totals.file_bytes - totals.weight_bytes;
+    let mut rows = table(&["memory", ">bytes", ""]);
+    let weights = format!("flash: {} of weights, {} of the rest", grouped(totals.weight_bytes), grouped(rest));
+    rows.add_row(["file".to_string(), grouped(totals.file_bytes), weights]);
+    let bound = format!("RAM within a run; lower bound {}", grouped(totals.arena_lower_bound));
+    rows.add_row(["arena".to_string(), grouped(totals.arena_bytes), bound]);
+    rows.add_row(["state".to_string(), grouped(totals.state_bytes), "RAM from run to run".to_string()]);
+    rows.to_string()
+}

@@ -1,0 +1,142 @@
+//! `teff eval`
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use comfy_table::Cell;
+use serde::Serialize;
+
+use super::args::PreprocessArgs;
+use super::convert::load_graph;
+use super::output;
+use super::teff_file::{TeffFile, open_data};
+use crate::calibrate::Samples;
+use crate::report::text::{marked, table};
+use crate::report::{Accuracy, Evaluation, FloatModel, LayerReport, compare_layers, evaluate};
+
+/// Measure the accuracy of a .teff, beside that of the float model it was made from
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  teff eval model.teff --data test.npz
+  teff eval model.teff --data test.npz --onnx model.onnx --layers
+  teff eval model.teff --data pictures/ --limit 100 --json
+
+A labelled set is an .npz with array y, or a folder with a subfolder for each class. With --onnx, tract runs the float
+model on the same samples; --layers then tells how many decibels each layer's signal is above its quantization noise.")]
+pub(super) struct Args {
+    /// The .teff model
+    #[arg(value_name = "MODEL.teff")]
+    model: PathBuf,
+    /// Samples: .npz, or a folder of .npy or pictures
+    #[arg(long, value_name = "SET")]
+    data: PathBuf,
+    /// The float model
+    #[arg(long, value_name = "MODEL.onnx")]
+    onnx: Option<PathBuf>,
+    /// Compare layer by layer with the float model
+    #[arg(long, requires = "onnx")]
+    layers: bool,
+    /// Use the first N samples
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    #[command(flatten)]
+    preprocess: PreprocessArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct EvalReport {
+    model: String,
+    data: String,
+    #[serde(flatten)]
+    evaluation: Evaluation,
+    /// With `--layers`.
+    layers: Option<Vec<LayerReport>>,
+}
+
+pub(super) fn main(args: &Args) -> Result<()> {
+    let file = TeffFile::read(&args.model)?;
+    let model = file.model()?;
+    let mut data = open_data(&model, &args.data, &args.preprocess)?;
+    if let Some(limit) = args.limit {
+        data.truncate(limit as usize);
+    }
+    ensure!(
+        data.labels().is_some() || args.onnx.is_some(),
+        "{}: has no labels: add an array y to the .npz, sort the files into a subfolder for each class, or compare with \
+         the float model by --onnx",
+        args.data.display()
+    );
+    let float = args.onnx.as_ref().map(|path| FloatModel::load(path, data.specs())).transpose()?;
+    let bar = output::progress("evaluating", data.len());
+    let evaluation = evaluate(&model, float.as_ref(), &data, &|| bar.inc(1));
+    bar.finish_and_clear();
+    let layers = match &args.onnx {
+        Some(path) if args.layers => {
+            let shapes: Vec<_> = data.specs().iter().map(|input| (input.name.clone(), input.onnx_shape())).collect();
+            let graph = load_graph(path, &shapes)?;
+            let bar = output::progress("layers", data.len());
+            let layers = compare_layers(&model, &graph, &data, &|| bar.inc(1));
+            bar.finish_and_clear();
+            Some(layers?)
+        }
+        _ => None,
+    };
+    let report = EvalReport {
+        model: args.model.display().to_string(),
+        data: args.data.display().to_string(),
+        evaluation: evaluation?,
+        layers,
+    };
+    match args.json {
+        true => output::print_json(&report),
+        false => output::print(&report.render()),
+    }
+}
+
+impl EvalReport {
+    fn render(&self) -> String {
+        let mut text = format!("{} on {}\n\n{}", self.model, self.data, render(&self.evaluation));
+        if let Some(layers) = &self.layers {
+            let _ = writeln!(text, "\nSignal to quantization noise, earlier layers' noise included:\n");
+            let mut rows = table(&[">step", "operator", "tensor", ">dB", ""]);
+            for layer in layers {
+                let db = layer.sqnr_db.map_or_else(|| "exact".to_string(), |db| format!("{db:.1}"));
+                let (db, mark) = if layer.worst { (marked(db), "◀ among the worst") } else { (Cell::new(db), "") };
+                let name = Cell::new(&layer.name);
+                rows.add_row([Cell::new(layer.step), Cell::new(&layer.op), name, db, Cell::new(mark)]);
+            }
+            let _ = writeln!(text, "{rows}");
+        }
+        text
+    }
+}
+
+/// Accuracies side by side.
+pub(super) fn render(evaluation: &Evaluation) -> String {
+    let mut rows = table(&["", ">correct", ">samples", ">share"]);
+    let mut row = |name: &str, accuracy: Option<Accuracy>| {
+        if let Some(Accuracy { correct, samples, share }) = accuracy {
+            rows.add_row([
+                name.to_string(),
+                correct.to_string(),
+                samples.to_string(),
+                format!("{:.2} %", share * 100.0),
+            ]);
+        }
+    };
+    row("float .onnx", evaluation.float);
+    row("int8 .teff", evaluation.int8);
+    row("both name the same class", evaluation.agreement);
+    let mut text = String::new();
+    if !rows.is_empty() {
+        let _ = writeln!(text, "{rows}");
+    }
+    if let Some(cosine) = evaluation.cosine {
+        let _ = writeln!(text, "\noutputs: cosine {:.5} on average, {:.5} at worst", cosine.mean, cosine.min);
+    }
+    text
+}

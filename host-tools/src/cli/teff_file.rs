@@ -1,0 +1,70 @@
+//! A `.teff` file on disk.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use teff::{Model, VerifyError};
+
+use super::args::PreprocessArgs;
+use crate::aligned::AlignedBytes;
+use crate::data::{Dataset, InputSpec, Preprocess};
+
+/// The bytes of a `.teff`.
+pub(super) struct TeffFile {
+    path: PathBuf,
+    bytes: AlignedBytes,
+}
+
+impl TeffFile {
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(Self { path: path.to_path_buf(), bytes: AlignedBytes::from(bytes.as_slice()) })
+    }
+
+    /// The verified model.
+    pub(super) fn model(&self) -> Result<Model<'_>> {
+        let path = self.path.display();
+        Model::verify(&self.bytes).map_err(|error| {
+            let onnx = self.path.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx"));
+            match error {
+                VerifyError::BadMagic if onnx => {
+                    anyhow!("{path}: an ONNX model: convert it first, with teff convert {path} --calibration …")
+                }
+                error => anyhow!("{}", explain(error)).context(format!("{path}: refused")),
+            }
+        })
+    }
+}
+
+/// What is wrong, in the words of a user, and what to do about it.
+fn explain(error: VerifyError) -> String {
+    let op = |id| teff::ops::by_id(id).map_or_else(|| format!("operator {id}"), |op| op.name.to_string());
+    match error {
+        VerifyError::Step { step, op: id, issue } => {
+            format!("step {step} ({}) is invalid: {issue:?}; convert the model again", op(id))
+        }
+        VerifyError::UnknownOp { step, op } => {
+            format!(
+                "step {step} needs operator {op}, which this version lacks: convert the model again, or update teff"
+            )
+        }
+        VerifyError::Truncated { .. } | VerifyError::Checksum { .. } => {
+            format!("{error}; copy it, or convert the model, again")
+        }
+        error => error.to_string(),
+    }
+}
+
+/// What the file, and above it the command line, say of pixels.
+pub(super) fn preprocess(model: &Model<'_>, args: &PreprocessArgs) -> Result<Option<Preprocess>> {
+    let stored = model.metadata_value("preprocess").map(serde_json::from_str).transpose();
+    Ok(args.over(stored.context("the file's metadata `preprocess` cannot be read")?))
+}
+
+/// Opens a data set for a model.
+pub(super) fn open_data(model: &Model<'_>, path: &Path, args: &PreprocessArgs) -> Result<Dataset> {
+    let entry = model.entry(0).context("no entry point")?;
+    let classes: Vec<&str> = model.labels().collect();
+    Dataset::open(path, InputSpec::of_entry(&entry)?, preprocess(model, args)?, &classes)
+}

@@ -1,0 +1,85 @@
+//! ONNX → tract's typed, decluttered graph → IR.
+//!
+//! The raw model is [vetted](vet) first, so that nothing that tract is known to get wrong, and nothing that it does
+//! not know, reaches it. What tract leaves is then read operator by operator; a node that has no counterpart in the
+//! IR joins the list of the one [`Unsupported`] error.
+
+mod conv;
+mod elementwise;
+mod layout;
+mod pool;
+mod product;
+mod reduce;
+mod typed;
+mod unsupported;
+mod vet;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use prost::Message;
+use tract_onnx::pb;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::optim::Optimizer;
+
+pub use self::unsupported::{Unsupported, UnsupportedNode};
+use crate::ir::Graph;
+
+/// What the user says about the model.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Shapes of graph inputs by name; they override the model's. A symbolic first axis (the batch) is 1 by default.
+    pub input_shapes: Vec<(String, Vec<usize>)>,
+}
+
+/// Reads an ONNX file; weights in external files are looked for beside it.
+///
+/// # Errors
+/// If the file cannot be read, or the model cannot be converted ([`Unsupported`] lists why).
+pub fn load(path: impl AsRef<Path>, options: &Options) -> Result<Graph> {
+    let path = path.as_ref();
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let model = pb::ModelProto::decode(bytes.as_slice()).with_context(|| format!("{} is no ONNX model", path.display()))?;
+    from_model(model, path.parent(), options).with_context(|| format!("cannot convert {}", path.display()))
+}
+
+/// Converts a decoded ONNX model; `dir` is where the files of external weights lie.
+///
+/// # Errors
+/// If the model cannot be converted ([`Unsupported`] lists why).
+pub fn from_model(mut model: pb::ModelProto, dir: Option<&Path>, options: &Options) -> Result<Graph> {
+    vet::check(&model)?;
+    let Some(graph) = model.graph.as_mut() else { bail!("the file holds no graph") };
+    vet::fix_input_shapes(graph, options)?;
+    graph.value_info.clear(); // may hold symbols that contradict the fixed input shapes
+    let typed = quietly(|| declutter(&model, dir))?;
+    typed::import(&typed, &model)
+}
+
+/// tract's typed graph, decluttered; layout and products stay as the model has them.
+fn declutter(model: &pb::ModelProto, dir: Option<&Path>) -> Result<TypedModel> {
+    let parsed = tract_onnx::onnx().parse(model, dir.and_then(Path::to_str)).context("the graph cannot be read")?;
+    if let [first, ..] = parsed.unresolved_inputs.as_slice() {
+        bail!("tensor {first} is read, but nothing produces it");
+    }
+    let mut typed = parsed.model.into_typed().context("shapes and types cannot be inferred")?;
+    let mut optimizer = Optimizer::declutter();
+    optimizer.passes.retain(|pass| {
+        let name = format!("{pass:?}");
+        !["ConcatThenEinsum", "ChangeAxes", "PushSliceUp", "PushSplitDown"].iter().any(|skip| name.starts_with(skip))
+    });
+    optimizer.optimize(&mut typed).context("the graph cannot be simplified")?;
+    Ok(typed)
+}
+
+/// Runs `f`; a panic inside tract becomes an error.
+fn quietly<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)) {
+        Ok(result) => result,
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            bail!("the ONNX reader failed on this model: {text}")
+        }
+    }
+}

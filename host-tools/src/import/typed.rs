@@ -1,0 +1,230 @@
+//! Walks tract's typed graph and builds the IR.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result, bail, ensure};
+use ndarray::{ArrayD, IxDyn};
+use tract_onnx::pb::ModelProto;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops as t;
+
+use super::{Unsupported, UnsupportedNode, vet};
+use crate::ir::{Graph, Port, ValueId};
+use crate::ops::{Op, expr::Expr, reshape::Reshape, transpose::Transpose};
+
+/// What an outlet of tract's graph is in the IR.
+#[derive(Debug, Clone)]
+pub(super) enum Wire {
+    /// An activation.
+    Value(ValueId),
+    /// A constant of any type.
+    Const(Arc<Tensor>),
+    /// Truth values: where `expr` of the activation is not 0.
+    Mask { of: ValueId, expr: Expr },
+    /// The output of a node that is not supported, of no type that the IR has.
+    Broken,
+}
+
+/// The state of the walk.
+pub(super) struct Importer<'m> {
+    pub(super) model: &'m TypedModel,
+    pub(super) graph: Graph,
+    wires: HashMap<OutletId, Wire>,
+}
+
+/// Builds the IR of a decluttered graph; `proto` is the model that it was read from.
+pub(super) fn import(model: &TypedModel, proto: &ModelProto) -> Result<Graph> {
+    let mut importer = Importer { model, graph: Graph::default(), wires: HashMap::new() };
+    let names = OnnxNames::new(proto);
+    let mut refused = Vec::new();
+    for &outlet in model.input_outlets()? {
+        importer.source(outlet)?;
+    }
+    for id in model.eval_order()? {
+        let node = model.node(id);
+        let before = importer.graph.nodes.len();
+        if let Err(error) = importer.node(node) {
+            importer.graph.nodes.truncate(before);
+            refused.push(names.entry(model, node, format!("{error:#}")));
+            importer.replace(node)?;
+        }
+    }
+    if !refused.is_empty() {
+        return Err(Unsupported { nodes: refused }.into());
+    }
+    let outputs = proto.graph.iter().flat_map(|g| &g.output);
+    for (&outlet, output) in model.output_outlets()?.iter().zip(outputs) {
+        let Wire::Value(value) = importer.wire(outlet)? else {
+            bail!("output {} does not depend on any input: there is nothing to compute on the device", output.name)
+        };
+        let onnx_shape = importer.graph.value(value).shape.clone();
+        importer.graph.outputs.push(Port { value, name: output.name.clone(), onnx_shape, perm: None });
+    }
+    Ok(importer.graph)
+}
+
+impl Importer<'_> {
+    fn source(&mut self, outlet: OutletId) -> Result<()> {
+        let name = self.model.node(outlet.node).name.clone();
+        let shape = self.shape(outlet).with_context(|| format!("input {name}"))?;
+        let value = self.graph.activation(&name, &shape);
+        self.graph.inputs.push(Port { value, name, onnx_shape: shape, perm: None });
+        self.wires.insert(outlet, Wire::Value(value));
+        Ok(())
+    }
+
+    fn node(&mut self, node: &TypedNode) -> Result<()> {
+        if self.model.input_outlets()?.iter().any(|i| i.node == node.id) {
+            return Ok(());
+        }
+        if let Some(constants) = node.outputs.iter().map(|o| o.fact.konst.clone()).collect::<Option<Vec<_>>>() {
+            for (slot, tensor) in constants.into_iter().enumerate() {
+                self.wires.insert(OutletId::new(node.id, slot), Wire::Const(tensor));
+            }
+            return Ok(());
+        }
+        let inputs: Vec<Wire> = node.inputs.iter().map(|&i| self.wire(i)).collect::<Result<_>>()?;
+        if inputs.iter().any(|w| matches!(w, Wire::Broken)) {
+            return self.replace(node);
+        }
+        let wire = self.operator(node, &inputs)?;
+        ensure!(node.outputs.len() == 1, "a node with {} outputs", node.outputs.len());
+        if let Wire::Value(value) = wire {
+            let (got, want) = (&self.graph.value(value).shape, self.shape(node.id.into())?);
+            ensure!(*got == want, "the result has the shape {got:?} instead of {want:?}: operands of these shapes do not combine");
+        }
+        self.wires.insert(node.id.into(), wire);
+        Ok(())
+    }
+
+    fn operator(&mut self, node: &TypedNode, inputs: &[Wire]) -> Result<Wire> {
+        let op = node.op();
+        let value = if let Some(op) = op.downcast_ref::<t::cnn::Conv>() {
+            self.conv(node, op, inputs)?
+        } else if let Some(op) = op.downcast_ref::<t::cnn::MaxPool>() {
+            self.max_pool(node, op, inputs)?
+        } else if let Some(op) = op.downcast_ref::<t::cnn::SumPool>() {
+            self.sum_pool(node, op, inputs)?
+        } else if let Some(op) = op.downcast_ref::<t::einsum::EinSum>() {
+            self.product(node, op, inputs)?
+        } else if let Some(op) = op.downcast_ref::<t::binary::TypedBinOp>() {
+            return self.binary(node, op, inputs);
+        } else if let Some(op) = op.downcast_ref::<t::element_wise::ElementWiseOp>() {
+            return self.element_wise(node, op, inputs);
+        } else if op.is::<t::logic::Iff>() {
+            self.select(node, inputs)?
+        } else if let Some(op) = op.downcast_ref::<t::nn::Reduce>() {
+            self.reduce(node, op, inputs)?
+        } else if let Some(op) = op.downcast_ref::<t::nn::Softmax>() {
+            self.softmax(node, op, inputs)?
+        } else if let Some(op) = op.downcast_ref::<t::nn::RmsNorm>() {
+            self.rms_norm(node, op, inputs)?
+        } else if op.is::<t::identity::Identity>() {
+            return Ok(inputs[0].clone());
+        } else {
+            return self.layout(node, inputs);
+        };
+        Ok(Wire::Value(value))
+    }
+
+    /// Stands in for the outputs of a refused node, so that the walk can go on and find the others.
+    fn replace(&mut self, node: &TypedNode) -> Result<()> {
+        for (slot, output) in node.outputs.iter().enumerate() {
+            let outlet = OutletId::new(node.id, slot);
+            let wire = match (output.fact.datum_type, self.shape(outlet)) {
+                (DatumType::F32, Ok(shape)) => Wire::Value(self.graph.activation(&node.name, &shape)),
+                _ => Wire::Broken,
+            };
+            self.wires.insert(outlet, wire);
+        }
+        Ok(())
+    }
+
+    fn wire(&self, outlet: OutletId) -> Result<Wire> {
+        self.wires.get(&outlet).cloned().with_context(|| format!("tensor {outlet:?} is read before it is computed"))
+    }
+
+    /// The fixed shape of an outlet.
+    pub(super) fn shape(&self, outlet: OutletId) -> Result<Vec<usize>> {
+        let fact = self.model.outlet_fact(outlet)?;
+        match fact.shape.as_concrete() {
+            Some(shape) => Ok(shape.to_vec()),
+            None => bail!("the shape {:?} is not fixed: fix the input's shape with --input name=1,3,48,192", fact.shape),
+        }
+    }
+
+    /// An operand that must be an activation, or a float constant.
+    pub(super) fn value(&mut self, node: &TypedNode, inputs: &[Wire], i: usize) -> Result<ValueId> {
+        match &inputs[i] {
+            Wire::Value(value) => Ok(*value),
+            Wire::Const(tensor) => {
+                let data = floats(tensor)?;
+                Ok(self.graph.constant(format!("{}.{i}", node.name), data))
+            }
+            Wire::Mask { .. } | Wire::Broken => {
+                bail!("only float tensors are read: operand {i} is {:?}", self.model.outlet_fact(node.inputs[i])?.datum_type)
+            }
+        }
+    }
+
+    /// Appends a node.
+    pub(super) fn push(&mut self, name: &str, op: impl Into<Op>, inputs: &[ValueId]) -> Result<ValueId> {
+        self.graph.push(name, op.into(), inputs)
+    }
+
+    /// The value under another shape.
+    pub(super) fn reshape(&mut self, name: &str, value: ValueId, shape: &[usize]) -> Result<ValueId> {
+        if self.graph.value(value).shape == shape {
+            return Ok(value);
+        }
+        self.push(name, Reshape { shape: shape.to_vec() }, &[value])
+    }
+
+    /// The value with its axes permuted.
+    pub(super) fn transpose(&mut self, name: &str, value: ValueId, perm: &[usize]) -> Result<ValueId> {
+        let op = Transpose { perm: perm.to_vec() };
+        if op.is_identity() { Ok(value) } else { self.push(name, op, &[value]) }
+    }
+
+    /// The dimensions of a value.
+    pub(super) fn dims(&self, value: ValueId) -> Vec<usize> {
+        self.graph.value(value).shape.clone()
+    }
+}
+
+/// A constant operand.
+pub(super) fn constant(inputs: &[Wire], i: usize) -> Option<&Arc<Tensor>> {
+    match inputs.get(i) {
+        Some(Wire::Const(tensor)) => Some(tensor),
+        _ => None,
+    }
+}
+
+/// The elements of a float32 tensor.
+pub(super) fn floats(tensor: &Tensor) -> Result<ArrayD<f32>> {
+    ensure!(tensor.datum_type() == DatumType::F32, "only float32 constants are read, this one is {:?}", tensor.datum_type());
+    let data = tensor.to_plain_array_view::<f32>()?;
+    Ok(ArrayD::from_shape_vec(IxDyn(data.shape()), data.iter().copied().collect())?)
+}
+
+/// Finds the ONNX node behind a tract node: tract keeps its name and appends suffixes.
+struct OnnxNames<'a>(HashMap<&'a str, &'a str>);
+
+impl<'a> OnnxNames<'a> {
+    fn new(proto: &'a ModelProto) -> Self {
+        let nodes = proto.graph.iter().flat_map(|g| &g.node);
+        OnnxNames(nodes.map(|n| (vet::node_name(n), n.op_type.as_str())).collect())
+    }
+
+    fn entry(&self, model: &TypedModel, node: &TypedNode, advice: String) -> UnsupportedNode {
+        let ends = node.name.char_indices().map(|(i, _)| i).chain([node.name.len()]).rev();
+        let found = ends.map(|end| &node.name[..end]).find_map(|name| Some((name, *self.0.get(name)?)));
+        let (name, op) = match found {
+            Some((name, op)) => (name.to_string(), op.to_string()),
+            None => (node.name.clone(), node.op().name().to_string()),
+        };
+        let shapes = node.inputs.iter().filter_map(|&i| model.outlet_fact(i).ok());
+        let shapes = shapes.map(|f| format!("[{:?}]", f.shape)).collect();
+        UnsupportedNode { name, op, shapes, advice }
+    }
+}

@@ -1,0 +1,63 @@
+//! The float interpreter of the IR: calibration, per-layer comparison and tests of the passes run on it.
+
+use std::borrow::Cow;
+
+use anyhow::{Context, Result, ensure};
+use ndarray::ArrayD;
+
+use super::{Graph, ValueId};
+
+/// Runs the graph on `inputs` (device layout, in the order of `graph.inputs`) and hands every activation, graph
+/// inputs among them, to `observe`.
+///
+/// # Errors
+/// If an input has the wrong shape, or an operator refuses its operands.
+pub fn eval_observed(
+    graph: &Graph,
+    inputs: &[ArrayD<f32>],
+    mut observe: impl FnMut(ValueId, &ArrayD<f32>),
+) -> Result<Vec<ArrayD<f32>>> {
+    ensure!(inputs.len() == graph.inputs.len(), "{} inputs given, the model has {}", inputs.len(), graph.inputs.len());
+    let mut values: Vec<Option<Cow<ArrayD<f32>>>> =
+        graph.values.iter().map(|v| v.constant.as_deref().map(Cow::Borrowed)).collect();
+    for (port, x) in graph.inputs.iter().zip(inputs) {
+        let want = &graph.value(port.value).shape;
+        ensure!(x.shape() == want.as_slice(), "input {}: shape {:?} given, {want:?} wanted", port.name, x.shape());
+        observe(port.value, x);
+        values[port.value.0] = Some(Cow::Borrowed(x));
+    }
+    let mut last_use = vec![0; graph.values.len()];
+    for (i, node) in graph.nodes.iter().enumerate() {
+        node.inputs.iter().for_each(|v| last_use[v.0] = i);
+    }
+    for (i, node) in graph.nodes.iter().enumerate() {
+        let operands: Vec<&ArrayD<f32>> = node
+            .inputs
+            .iter()
+            .map(|v| values[v.0].as_deref().with_context(|| format!("{}: operand not computed", node.name)))
+            .collect::<Result<_>>()?;
+        let y = node.op.eval(&operands).with_context(|| format!("node {}", node.name))?;
+        let out = node.outputs[0];
+        debug_assert_eq!(y.shape(), graph.value(out).shape.as_slice(), "{}", node.name);
+        observe(out, &y);
+        values[out.0] = Some(Cow::Owned(y));
+        for v in &node.inputs {
+            if last_use[v.0] == i && graph.value(*v).constant.is_none() && !graph.is_output(*v) {
+                values[v.0] = None;
+            }
+        }
+    }
+    graph
+        .outputs
+        .iter()
+        .map(|p| values[p.value.0].as_deref().cloned().with_context(|| format!("output {} not computed", p.name)))
+        .collect()
+}
+
+/// Runs the graph on `inputs`; see [`eval_observed`].
+///
+/// # Errors
+/// As [`eval_observed`].
+pub fn eval(graph: &Graph, inputs: &[ArrayD<f32>]) -> Result<Vec<ArrayD<f32>>> {
+    eval_observed(graph, inputs, |_, _| {})
+}

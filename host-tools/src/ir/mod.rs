@@ -1,0 +1,181 @@
+//! The intermediate representation: a float graph in the vocabulary of the runtime.
+//!
+//! Activations are `f32` tensors of any rank; images are NHWC. The graph is in execution order (a node comes after
+//! all producers of its inputs), every value has a fixed shape, and a value is produced by one node, is a graph
+//! input, or is a constant.
+
+pub mod eval;
+pub mod scalar;
+
+use std::sync::Arc;
+
+use ndarray::ArrayD;
+
+use crate::ops::Op;
+
+/// Index of a [`Value`] in [`Graph::values`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(pub usize);
+
+/// A tensor: a graph input, a constant, or the output of one node.
+#[derive(Debug, Clone)]
+pub struct Value {
+    /// The ONNX tensor name, or one derived from it.
+    pub name: String,
+    /// Fixed shape; images are NHWC.
+    pub shape: Vec<usize>,
+    /// The elements, if the value is a constant.
+    pub constant: Option<Arc<ArrayD<f32>>>,
+}
+
+impl Value {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether the tensor has no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One operation.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The ONNX node name (or its first output's), for messages and reports.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// Operands in the order that the operator documents.
+    pub inputs: Vec<ValueId>,
+    /// Results.
+    pub outputs: Vec<ValueId>,
+}
+
+/// How a graph input or output is laid out, compared with the ONNX model's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// The value inside the graph.
+    pub value: ValueId,
+    /// The ONNX name.
+    pub name: String,
+    /// The shape in the ONNX model.
+    pub onnx_shape: Vec<usize>,
+    /// `Some(perm)` if the device's layout is the transposed ONNX layout: device axis `i` is ONNX axis `perm[i]`
+    /// (an image that ONNX holds as NCHW has `[0, 2, 3, 1]`).
+    pub perm: Option<Vec<usize>>,
+}
+
+/// A model.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    /// All tensors.
+    pub values: Vec<Value>,
+    /// All operations, in execution order.
+    pub nodes: Vec<Node>,
+    /// Graph inputs.
+    pub inputs: Vec<Port>,
+    /// Graph outputs.
+    pub outputs: Vec<Port>,
+}
+
+impl Graph {
+    /// Adds an activation.
+    pub fn activation(&mut self, name: impl Into<String>, shape: &[usize]) -> ValueId {
+        self.values.push(Value { name: name.into(), shape: shape.to_vec(), constant: None });
+        ValueId(self.values.len() - 1)
+    }
+
+    /// Adds a constant.
+    pub fn constant(&mut self, name: impl Into<String>, data: ArrayD<f32>) -> ValueId {
+        let shape = data.shape().to_vec();
+        self.values.push(Value { name: name.into(), shape, constant: Some(Arc::new(data)) });
+        ValueId(self.values.len() - 1)
+    }
+
+    /// Appends a node with one output of the shape that the operator infers; returns that output.
+    ///
+    /// # Errors
+    /// If the operator refuses the shapes of its inputs.
+    pub fn push(&mut self, name: &str, op: Op, inputs: &[ValueId]) -> anyhow::Result<ValueId> {
+        let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.value(i).shape.as_slice()).collect();
+        let shape = op.infer(&shapes)?;
+        let output = self.activation(name, &shape);
+        self.nodes.push(Node { name: name.to_string(), op, inputs: inputs.to_vec(), outputs: vec![output] });
+        Ok(output)
+    }
+
+    /// The value `id`.
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.0]
+    }
+
+    /// The value `id`, mutable.
+    pub fn value_mut(&mut self, id: ValueId) -> &mut Value {
+        &mut self.values[id.0]
+    }
+
+    /// The elements of `id`, if it is a constant.
+    pub fn data(&self, id: ValueId) -> Option<&Arc<ArrayD<f32>>> {
+        self.value(id).constant.as_ref()
+    }
+
+    /// Index of the node that produces `id`, if any.
+    pub fn producer(&self, id: ValueId) -> Option<usize> {
+        self.nodes.iter().position(|n| n.outputs.contains(&id))
+    }
+
+    /// Indices of the nodes that read `id`.
+    pub fn consumers(&self, id: ValueId) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|&i| self.nodes[i].inputs.contains(&id)).collect()
+    }
+
+    /// Whether `id` leaves the graph.
+    pub fn is_output(&self, id: ValueId) -> bool {
+        self.outputs.iter().any(|p| p.value == id)
+    }
+
+    /// The one node that reads `id`, if there is just one and `id` does not leave the graph.
+    pub fn sole_consumer(&self, id: ValueId) -> Option<usize> {
+        match self.consumers(id).as_slice() {
+            [only] if !self.is_output(id) => Some(*only),
+            _ => None,
+        }
+    }
+
+    /// Lets every reader of `old`, the graph's outputs among them, read `new`.
+    pub fn replace_uses(&mut self, old: ValueId, new: ValueId) {
+        for input in self.nodes.iter_mut().flat_map(|n| &mut n.inputs).filter(|i| **i == old) {
+            *input = new;
+        }
+        for port in self.outputs.iter_mut().filter(|p| p.value == old) {
+            port.value = new;
+        }
+    }
+
+    /// Multiply-accumulates of one inference.
+    pub fn macs(&self) -> u64 {
+        self.nodes.iter().map(|n| self.node_macs(n)).sum()
+    }
+
+    /// Multiply-accumulates of one node.
+    pub fn node_macs(&self, node: &Node) -> u64 {
+        let shapes: Vec<&[usize]> = node.inputs.iter().map(|&i| self.value(i).shape.as_slice()).collect();
+        node.op.macs(&shapes, &self.value(node.outputs[0]).shape)
+    }
+
+    /// Removes nodes whose results nobody reads.
+    pub fn prune(&mut self) {
+        let mut live: std::collections::HashSet<ValueId> = self.outputs.iter().map(|p| p.value).collect();
+        let mut keep = vec![false; self.nodes.len()];
+        for (i, node) in self.nodes.iter().enumerate().rev() {
+            if node.outputs.iter().any(|o| live.contains(o)) {
+                keep[i] = true;
+                live.extend(&node.inputs);
+            }
+        }
+        let mut it = keep.into_iter();
+        self.nodes.retain(|_| it.next().unwrap_or(true));
+    }
+}

@@ -1,0 +1,53 @@
+//! Elementwise sum with broadcast.
+
+use anyhow::{Result, ensure};
+use ndarray::ArrayD;
+use teff::ops::{ADD, add};
+
+use crate::program::TensorId;
+use crate::quantize::lower::{Lower, Lowering};
+use super::{
+    HostOp,
+    clamp::Clamp,
+    shape::{arity, broadcast},
+};
+
+/// `y = clamp(a + b)`, shapes broadcast by the rules of numpy; either operand may be constant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Add {
+    /// Bounds of the result.
+    pub clamp: Option<Clamp>,
+}
+
+impl HostOp for Add {
+    fn infer(&self, inputs: &[&[usize]]) -> Result<Vec<usize>> {
+        arity("Add", inputs.len(), 2..=2)?;
+        broadcast(inputs[0], inputs[1])
+    }
+
+    fn eval(&self, inputs: &[&ArrayD<f32>]) -> Result<ArrayD<f32>> {
+        self.infer(&[inputs[0].shape(), inputs[1].shape()])?;
+        Ok(Clamp::apply_to(self.clamp, inputs[0] + inputs[1]))
+    }
+}
+
+impl Lower for Add {
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (operands, params) = sum_params(cx, self.clamp.as_ref())?;
+        cx.step(&ADD, &operands, &params)
+    }
+}
+
+/// Operands and parameters of a sum or difference: both factors share the largest shift at which neither exceeds 2^21.
+pub(super) fn sum_params(cx: &mut Lowering<'_>, clamp: Option<&Clamp>) -> Result<([TensorId; 2], add::Params)> {
+    const MAX_FACTOR: f64 = (1 << 21) as f64;
+    let operands = [cx.x(0)?, cx.x(1)?];
+    let out = f64::from(cx.out_quant()?.scale);
+    let factors = [f64::from(cx.quant(0)?.scale) / out, f64::from(cx.quant(1)?.scale) / out];
+    let largest = factors[0].max(factors[1]);
+    let shift = (MAX_FACTOR / largest).log2().floor().min(30.0);
+    ensure!(shift >= 0.0, "the result's range is {largest:.0} times smaller than the operands': calibrate with other samples");
+    let [mult_a, mult_b] = factors.map(|f| (f * shift.exp2()).round() as i32);
+    let (min, max) = cx.clamp(clamp)?;
+    Ok((operands, add::Params { mult_a, mult_b, shift: shift as u8, min, max, reserved: 0 }))
+}

@@ -1,0 +1,139 @@
+//! The operators of the IR, one file each: attributes, shape inference, float evaluation and cost.
+//!
+//! The files mirror `runtime/src/ops`; the [`ops!`] table below is the only list.
+
+pub mod expr;
+pub mod function;
+mod shape;
+#[cfg(test)]
+mod testing;
+
+use anyhow::Result;
+use ndarray::ArrayD;
+
+use crate::quantize::Rule;
+use crate::quantize::lower::{Lower, Lowering};
+
+/// What every operator of the IR defines, beside its lowering to the runtime.
+pub trait HostOp: Lower {
+    /// Shape of the output.
+    ///
+    /// # Errors
+    /// If the operator refuses these input shapes; the message says which and why.
+    fn infer(&self, inputs: &[&[usize]]) -> Result<Vec<usize>>;
+
+    /// The output in float: the meaning of the operator, against which its integer form is held.
+    ///
+    /// # Errors
+    /// If the operands do not have the shapes that [`HostOp::infer`] accepts.
+    fn eval(&self, inputs: &[&ArrayD<f32>]) -> Result<ArrayD<f32>>;
+
+    /// Multiply-accumulates, padded positions included, as the field counts them: 0 for what is no convolution and
+    /// no matrix product.
+    fn macs(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {
+        0
+    }
+}
+
+/// Expands to the modules, the [`Op`] enum and its dispatch.
+macro_rules! ops {
+    ($($(#[$doc:meta])* $name:ident => $module:ident,)*) => {
+        $(pub mod $module;)*
+
+        /// An operator with its attributes.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Op {
+            $($(#[$doc])* $name($module::$name),)*
+        }
+
+        impl Op {
+            /// The operator's name.
+            pub fn name(&self) -> &'static str {
+                match self { $(Op::$name(_) => stringify!($name),)* }
+            }
+
+            fn inner(&self) -> &dyn HostOp {
+                match self { $(Op::$name(op) => op,)* }
+            }
+        }
+
+        $(impl From<$module::$name> for Op {
+            fn from(op: $module::$name) -> Self { Op::$name(op) }
+        })*
+    };
+}
+
+ops! {
+    /// 2-D convolution, any grouping.
+    Conv2d => conv2d,
+    /// Matrix product with constant weights over the last axis.
+    FullyConnected => fully_connected,
+    /// 2-D maximum pooling.
+    MaxPool2d => max_pool2d,
+    /// 2-D average pooling.
+    AvgPool2d => avg_pool2d,
+    /// Elementwise sum with broadcast.
+    Add => add,
+    /// Elementwise difference with broadcast.
+    Sub => sub,
+    /// Elementwise product with broadcast.
+    Mul => mul,
+    /// Relu, relu6, clip.
+    Clamp => clamp,
+    /// Elementwise function of one variable: a 256-entry table on the device.
+    Table => table,
+    /// Softmax over the last axis.
+    Softmax => softmax,
+    /// Constant padding.
+    Pad => pad,
+    /// Concatenation along an axis.
+    Concat => concat,
+    /// Strided slice.
+    Slice => slice,
+    /// New shape, same elements.
+    Reshape => reshape,
+    /// Axis permutation.
+    Transpose => transpose,
+    /// Mean over axes.
+    ReduceMean => reduce_mean,
+    /// Sum over axes.
+    ReduceSum => reduce_sum,
+    /// Change of scale and zero point: the identity in float.
+    Requantize => requantize,
+}
+
+impl Op {
+    /// See [`HostOp::infer`].
+    ///
+    /// # Errors
+    /// If the operator refuses these input shapes.
+    pub fn infer(&self, inputs: &[&[usize]]) -> Result<Vec<usize>> {
+        self.inner().infer(inputs)
+    }
+
+    /// See [`HostOp::eval`].
+    ///
+    /// # Errors
+    /// If the operands do not fit.
+    pub fn eval(&self, inputs: &[&ArrayD<f32>]) -> Result<ArrayD<f32>> {
+        self.inner().eval(inputs)
+    }
+
+    /// See [`HostOp::macs`].
+    pub fn macs(&self, inputs: &[&[usize]], output: &[usize]) -> u64 {
+        self.inner().macs(inputs, output)
+    }
+
+    /// See [`Lower::rule`].
+    pub fn rule(&self) -> Rule {
+        self.inner().rule()
+    }
+
+    /// See [`Lower::lower`].
+    ///
+    /// # Errors
+    /// If the runtime cannot do this node.
+    pub fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        self.inner().lower(cx)
+    }
+}

@@ -1,0 +1,132 @@
+//! Memory planning: lifetimes, in-place operators, and an offset for each tensor and scratch buffer in the arena.
+
+mod pack;
+
+use serde::Serialize;
+
+use crate::program::{Content, Program};
+pub use pack::{Block, pack};
+
+/// Alignment of every arena tensor: that of the runtime's memory.
+pub const ALIGNMENT: usize = teff::format::layout::ALIGNMENT;
+
+/// When a tensor holds a value: from the step that writes it to the last that reads it, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Lifetime {
+    /// Step that writes it; 0 for an input.
+    pub first: usize,
+    /// Last step that reads it; the last of all for an output.
+    pub last: usize,
+}
+
+/// Where everything lies.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    /// For each tensor of the program: its offset in its pool; 0 for constants.
+    pub offsets: Vec<usize>,
+    /// For each tensor of the program.
+    pub lifetimes: Vec<Lifetime>,
+    /// For each step: offset of its scratch buffer.
+    pub scratch_offsets: Vec<usize>,
+    /// For each step: bytes of scratch.
+    pub scratch_lens: Vec<usize>,
+    /// Bytes of arena.
+    pub arena_len: usize,
+    /// Bytes of state.
+    pub state_len: usize,
+    /// No plan of these steps in this order can need less arena: the largest sum of what lives at one step.
+    pub lower_bound: usize,
+    /// Steps that write their output in the place of an input.
+    pub in_place: Vec<usize>,
+}
+
+/// Plans the memory of `program`, whose step `i` needs `scratch_lens[i]` bytes of scratch.
+pub fn plan(program: &Program, scratch_lens: &[usize]) -> Plan {
+    let lifetimes = lifetimes(program);
+    let (block_of, in_place) = share_in_place(program, &lifetimes);
+    let last_step = program.steps.len().saturating_sub(1);
+
+    // One block for each set of tensors that share a place, then one for each scratch buffer.
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut index_of_root = vec![usize::MAX; program.tensors.len()];
+    let is_arena = |t: usize| program.tensors[t].content == Content::Arena;
+    for t in (0..program.tensors.len()).filter(|&t| is_arena(t)) {
+        let root = block_of[t];
+        if index_of_root[root] == usize::MAX {
+            index_of_root[root] = blocks.len();
+            blocks.push(Block { len: 0, first: last_step, last: 0 });
+        }
+        let block = &mut blocks[index_of_root[root]];
+        block.len = block.len.max(program.tensors[t].byte_len().next_multiple_of(ALIGNMENT));
+        block.first = block.first.min(lifetimes[t].first);
+        block.last = block.last.max(lifetimes[t].last);
+    }
+    let scratch_start = blocks.len();
+    blocks.extend(scratch_lens.iter().enumerate().map(|(step, &len)| Block {
+        len: len.next_multiple_of(ALIGNMENT),
+        first: step,
+        last: step,
+    }));
+
+    let packed = pack(&blocks);
+    let mut offsets = vec![0; program.tensors.len()];
+    let mut state_len = 0;
+    for (t, tensor) in program.tensors.iter().enumerate() {
+        match tensor.content {
+            Content::Constant(_) => {}
+            Content::Arena => offsets[t] = packed.offsets[index_of_root[block_of[t]]],
+            Content::State => {
+                offsets[t] = state_len;
+                state_len += tensor.byte_len().next_multiple_of(ALIGNMENT);
+            }
+        }
+    }
+    Plan {
+        offsets,
+        lifetimes,
+        scratch_offsets: (0..program.steps.len())
+            .map(|s| if scratch_lens[s] == 0 { 0 } else { packed.offsets[scratch_start + s] })
+            .collect(),
+        scratch_lens: scratch_lens.to_vec(),
+        arena_len: packed.len,
+        state_len,
+        lower_bound: packed.lower_bound,
+        in_place,
+    }
+}
+
+fn lifetimes(program: &Program) -> Vec<Lifetime> {
+    let last_step = program.steps.len().saturating_sub(1);
+    let mut lifetimes = vec![Lifetime { first: 0, last: 0 }; program.tensors.len()];
+    for (i, step) in program.steps.iter().enumerate() {
+        step.outputs.iter().for_each(|t| lifetimes[t.0] = Lifetime { first: i, last: i });
+        step.inputs.iter().for_each(|t| lifetimes[t.0].last = i);
+    }
+    program.outputs.iter().for_each(|port| lifetimes[port.tensor.0].last = last_step);
+    for (t, tensor) in program.tensors.iter().enumerate() {
+        if tensor.content != Content::Arena {
+            lifetimes[t] = Lifetime { first: 0, last: 0 };
+        }
+    }
+    lifetimes
+}
+
+/// For each tensor the first of those whose place it takes (itself if none), and the steps that work in place.
+fn share_in_place(program: &Program, lifetimes: &[Lifetime]) -> (Vec<usize>, Vec<usize>) {
+    let mut root: Vec<usize> = (0..program.tensors.len()).collect();
+    let mut steps = Vec::new();
+    for (i, step) in program.steps.iter().enumerate() {
+        let [out] = step.outputs.as_slice() else { continue };
+        let candidate = step.op.in_place.iter().filter_map(|&slot| step.inputs.get(usize::from(slot))).find(|input| {
+            let (x, y) = (&program.tensors[input.0], &program.tensors[out.0]);
+            // The caller reads an output after the last step.
+            let is_output = program.outputs.iter().any(|p| p.tensor == **input);
+            !is_output && x.content == Content::Arena && lifetimes[input.0].last == i && x.byte_len() == y.byte_len()
+        });
+        if let Some(input) = candidate {
+            root[out.0] = root[input.0];
+            steps.push(i);
+        }
+    }
+    (root, steps)
+}

@@ -1,0 +1,90 @@
+//! A lowered model: steps of the runtime over quantized tensors, before memory is planned and bytes are laid out.
+
+use teff::format::DataType;
+use teff::ops::OpDef;
+
+use crate::quantize::QuantParams;
+
+/// Index of a [`TensorSpec`] in [`Program::tensors`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TensorId(pub usize);
+
+/// Where a tensor's elements are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// In the file: little-endian elements.
+    Constant(Vec<u8>),
+    /// In the arena, within a run.
+    Arena,
+    /// In the state, from run to run.
+    State,
+}
+
+/// A tensor of the runtime.
+#[derive(Debug, Clone)]
+pub struct TensorSpec {
+    /// Name for reports.
+    pub name: String,
+    /// Element type.
+    pub data_type: DataType,
+    /// Dimensions.
+    pub shape: Vec<usize>,
+    /// Scale and zero point; (1, 0) where they have no meaning.
+    pub quant: QuantParams,
+    /// Where it is.
+    pub content: Content,
+}
+
+impl TensorSpec {
+    /// Bytes of all elements.
+    pub fn byte_len(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.data_type.size()
+    }
+}
+
+/// A step of the runtime.
+#[derive(Debug, Clone)]
+pub struct StepSpec {
+    /// The node it comes from.
+    pub name: String,
+    /// The operator.
+    pub op: &'static OpDef,
+    /// Operands.
+    pub inputs: Vec<TensorId>,
+    /// Results.
+    pub outputs: Vec<TensorId>,
+    /// The operator's parameters.
+    pub params: Vec<u8>,
+}
+
+/// An input or output.
+#[derive(Debug, Clone)]
+pub struct PortSpec {
+    /// The tensor.
+    pub tensor: TensorId,
+    /// The ONNX name.
+    pub name: String,
+    /// See [`crate::ir::Port::perm`].
+    pub perm: Option<Vec<usize>>,
+}
+
+/// A model with one entry point.
+#[derive(Debug, Clone, Default)]
+pub struct Program {
+    /// All tensors.
+    pub tensors: Vec<TensorSpec>,
+    /// All steps, in execution order.
+    pub steps: Vec<StepSpec>,
+    /// Inputs.
+    pub inputs: Vec<PortSpec>,
+    /// Outputs.
+    pub outputs: Vec<PortSpec>,
+}
+
+impl Program {
+    /// Adds a tensor.
+    pub fn tensor(&mut self, spec: TensorSpec) -> TensorId {
+        self.tensors.push(spec);
+        TensorId(self.tensors.len() - 1)
+    }
+}

@@ -1,0 +1,315 @@
+//! What the lowering of every operator shares: tensors, constants, per-channel weights, fused activations.
+
+use anyhow::{Context, Result, ensure};
+use ndarray::ArrayD;
+use teff::fixed::Multiplier;
+use teff::format::DataType;
+use teff::ops::OpDef;
+use zerocopy::{Immutable, IntoBytes};
+
+use super::assign::Rule;
+use super::params::{QuantParams, multiplier};
+use crate::ir::{Graph, Node, ValueId};
+use crate::ops::clamp::Clamp;
+use crate::program::{Content, PortSpec, Program, StepSpec, TensorId, TensorSpec};
+
+/// Largest bias of the runtime's accumulators is 2^30; half of it is left for the folded zero point.
+const MAX_BIAS: f64 = (1_u32 << 29) as f64;
+
+/// How an operator of the IR becomes a step of the runtime.
+pub trait Lower {
+    /// Where the quantization of its output comes from.
+    fn rule(&self) -> Rule {
+        Rule::Calibrated
+    }
+
+    /// Appends its steps to `cx.program`.
+    ///
+    /// # Errors
+    /// If the runtime cannot do this node; the message says why and what to do.
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()>;
+}
+
+/// The node being lowered, and the program that grows.
+pub struct Lowering<'g> {
+    graph: &'g Graph,
+    quant: &'g [Option<QuantParams>],
+    node: &'g Node,
+    tensor_of: Vec<Option<TensorId>>,
+    program: Program,
+}
+
+/// Lowers every node of `graph`.
+///
+/// # Errors
+/// If the runtime cannot do a node; the message names it.
+pub fn lower(graph: &Graph, quant: &[Option<QuantParams>]) -> Result<Program> {
+    let first = graph.nodes.first().context("the model computes nothing: its outputs are its inputs or constants")?;
+    let mut cx = Lowering {
+        graph,
+        quant,
+        node: first,
+        tensor_of: vec![None; graph.values.len()],
+        program: Program::default(),
+    };
+    let port = |cx: &mut Lowering<'_>, p: &crate::ir::Port| -> Result<PortSpec> {
+        Ok(PortSpec { tensor: cx.activation(p.value)?, name: p.name.clone(), perm: p.perm.clone() })
+    };
+    cx.program.inputs = graph.inputs.iter().map(|p| port(&mut cx, p)).collect::<Result<_>>()?;
+    for node in &graph.nodes {
+        cx.node = node;
+        node.op.lower(&mut cx).with_context(|| format!("node {} ({})", node.name, node.op.name()))?;
+    }
+    for p in &graph.outputs {
+        let name = &p.name;
+        ensure!(graph.data(p.value).is_none(), "output {name} is a constant: remove it from the model's outputs");
+        let computed = graph.nodes.iter().any(|n| n.outputs.contains(&p.value));
+        ensure!(computed, "output {name} is an input of the model: remove it from the model's outputs");
+    }
+    cx.program.outputs = graph.outputs.iter().map(|p| port(&mut cx, p)).collect::<Result<_>>()?;
+    Ok(cx.program)
+}
+
+/// Factors and sums of one convolution or fully connected layer, ready for the file.
+pub struct PerChannelWeights {
+    /// int8 weights, symmetric, in the order of the float weights.
+    pub weights: Vec<i8>,
+    /// Bias, multiplier and shift tensors: the operands that follow the weights.
+    pub requant: [TensorId; 3],
+}
+
+impl<'g> Lowering<'g> {
+    /// Number of operands of the node.
+    pub fn operand_count(&self) -> usize {
+        self.node.inputs.len()
+    }
+
+    fn operand(&self, slot: usize) -> Result<ValueId> {
+        self.node.inputs.get(slot).copied().with_context(|| format!("operand {slot} is missing"))
+    }
+
+    /// Shape of operand `slot`.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn shape(&self, slot: usize) -> Result<&'g [usize]> {
+        Ok(&self.graph.value(self.operand(slot)?).shape)
+    }
+
+    /// Shape of the result.
+    pub fn out_shape(&self) -> &'g [usize] {
+        &self.graph.value(self.node.outputs[0]).shape
+    }
+
+    /// Scale and zero point of the result.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub fn out_quant(&self) -> Result<QuantParams> {
+        self.quant_of(self.node.outputs[0])
+    }
+
+    /// Scale and zero point of operand `slot`: assigned for an activation, the extremes for a constant.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub fn quant(&self, slot: usize) -> Result<QuantParams> {
+        let id = self.operand(slot)?;
+        match self.graph.data(id) {
+            Some(data) => Ok(constant_params(data)),
+            None => self.quant_of(id),
+        }
+    }
+
+    fn quant_of(&self, id: ValueId) -> Result<QuantParams> {
+        let quant = self.quant.get(id.0).copied().flatten();
+        quant.with_context(|| format!("{}: no quantization assigned", self.graph.value(id).name))
+    }
+
+    /// The float elements of the constant operand `slot`.
+    ///
+    /// # Errors
+    /// If it is no constant.
+    pub fn data(&self, slot: usize) -> Result<&'g ArrayD<f32>> {
+        let id = self.operand(slot)?;
+        let data = self.graph.data(id).map(|data| &**data);
+        data.with_context(|| format!("{} must be a constant", self.graph.value(id).name))
+    }
+
+    /// The tensor of operand `slot`: an activation, or a constant quantized with [`Lowering::quant`].
+    ///
+    /// # Errors
+    /// If it has no quantization.
+    pub fn x(&mut self, slot: usize) -> Result<TensorId> {
+        let quant = self.quant(slot)?;
+        self.x_as(slot, quant)
+    }
+
+    /// The tensor of operand `slot`; a constant is quantized with `quant`.
+    ///
+    /// # Errors
+    /// If it has no quantization.
+    pub fn x_as(&mut self, slot: usize, quant: QuantParams) -> Result<TensorId> {
+        let id = self.operand(slot)?;
+        let Some(data) = self.graph.data(id) else { return self.activation(id) };
+        let values: Vec<i8> = data.iter().map(|&v| quant.quantize(v)).collect();
+        let name = self.graph.value(id).name.clone();
+        Ok(self.program.tensor(TensorSpec {
+            name,
+            data_type: DataType::I8,
+            shape: data.shape().to_vec(),
+            quant,
+            content: Content::Constant(values.as_bytes().to_vec()),
+        }))
+    }
+
+    fn activation(&mut self, id: ValueId) -> Result<TensorId> {
+        if let Some(known) = self.tensor_of[id.0] {
+            return Ok(known);
+        }
+        let value = self.graph.value(id);
+        let tensor = self.program.tensor(TensorSpec {
+            name: value.name.clone(),
+            data_type: DataType::I8,
+            shape: value.shape.clone(),
+            quant: self.quant_of(id)?,
+            content: Content::Arena,
+        });
+        self.tensor_of[id.0] = Some(tensor);
+        Ok(tensor)
+    }
+
+    /// Adds a constant tensor that belongs to this node.
+    pub fn constant<T: IntoBytes + Immutable>(
+        &mut self,
+        role: &str,
+        data_type: DataType,
+        shape: &[usize],
+        values: &[T],
+    ) -> TensorId {
+        let name = format!("{}/{role}", self.node.name);
+        self.program.tensor(TensorSpec {
+            name,
+            data_type,
+            shape: shape.to_vec(),
+            quant: QuantParams::NONE,
+            content: Content::Constant(values.as_bytes().to_vec()),
+        })
+    }
+
+    /// Appends a step that writes the node's result.
+    ///
+    /// # Errors
+    /// If the result has no quantization.
+    pub fn step<P: IntoBytes + Immutable>(
+        &mut self,
+        op: &'static OpDef,
+        inputs: &[TensorId],
+        params: &P,
+    ) -> Result<()> {
+        let output = self.activation(self.node.outputs[0])?;
+        self.program.steps.push(StepSpec {
+            name: self.node.name.clone(),
+            op,
+            inputs: inputs.to_vec(),
+            outputs: vec![output],
+            params: params.as_bytes().to_vec(),
+        });
+        Ok(())
+    }
+
+    /// The ends of the output range: int8's, or those of the fused activation.
+    ///
+    /// # Errors
+    /// If the result has no quantization.
+    pub fn clamp(&self, clamp: Option<&Clamp>) -> Result<(i8, i8)> {
+        let quant = self.out_quant()?;
+        Ok(clamp.map_or((i8::MIN, i8::MAX), |c| (quant.quantize(c.min), quant.quantize(c.max))))
+    }
+
+    /// `real` as a fixed-point factor.
+    ///
+    /// # Errors
+    /// If it is too large.
+    pub fn multiplier(&self, real: f64) -> Result<Multiplier> {
+        multiplier(real).with_context(|| format!("scale factor {real:e} is out of range: calibrate with other samples"))
+    }
+
+    /// Quantizes the weights of `channels` output channels symmetrically, each by its own scale, and folds bias and
+    /// input zero point into one i32 a channel.
+    ///
+    /// `channel_of` gives the output channel of a weight's index; `bias` is the operand slot of the bias, if any.
+    ///
+    /// # Errors
+    /// If a factor is out of range, or the bias has another length.
+    pub fn per_channel(
+        &mut self,
+        w: &[f32],
+        channels: usize,
+        channel_of: impl Fn(usize) -> usize,
+        bias: Option<usize>,
+    ) -> Result<PerChannelWeights> {
+        let (x, y) = (self.quant(0)?, self.out_quant()?);
+        let bias: Vec<f64> = match bias {
+            Some(slot) => self.data(slot)?.iter().map(|&b| b.into()).collect(),
+            None => vec![0.0; channels],
+        };
+        ensure!(bias.len() == channels, "{} biases for {channels} channels", bias.len());
+        let mut largest = vec![0_f32; channels];
+        w.iter().enumerate().for_each(|(i, v)| {
+            let c = channel_of(i);
+            largest[c] = largest[c].max(v.abs());
+        });
+        let x_scale = f64::from(x.scale);
+        let scale = |(largest, bias): (&f32, &f64)| {
+            // Weights fill [-127, 127], unless the bias would then be too large for the accumulator.
+            let scale = (f64::from(*largest) / 127.0).max(bias.abs() / (x_scale * MAX_BIAS));
+            if scale > 0.0 { scale } else { 1.0 }
+        };
+        let scales: Vec<f64> = largest.iter().zip(&bias).map(scale).collect();
+        let quantized = |(i, v): (usize, &f32)| (f64::from(*v) / scales[channel_of(i)]).round().clamp(-127.0, 127.0);
+        let weights: Vec<i8> = w.iter().enumerate().map(|iv| quantized(iv) as i8).collect();
+        let mut sums = vec![0_i64; channels];
+        weights.iter().enumerate().for_each(|(i, &q)| sums[channel_of(i)] += i64::from(q));
+        let folded = |c: usize| {
+            let exact = (bias[c] / (x_scale * scales[c])).round() as i64;
+            i32::try_from(exact - i64::from(x.zero_point) * sums[c]).context("a bias is too large for 32 bits")
+        };
+        let folded = (0..channels).map(folded).collect::<Result<Vec<i32>>>()?;
+        let factors = scales.iter().map(|s| self.multiplier(x_scale * s / f64::from(y.scale)));
+        let factors = factors.collect::<Result<Vec<_>>>()?;
+        let mult: Vec<i32> = factors.iter().map(|m| m.mult).collect();
+        let shift: Vec<u8> = factors.iter().map(|m| m.shift).collect();
+        let requant = [
+            self.constant("bias", DataType::I32, &[channels], &folded),
+            self.constant("mult", DataType::I32, &[channels], &mult),
+            self.constant("shift", DataType::U8, &[channels], &shift),
+        ];
+        Ok(PerChannelWeights { weights, requant })
+    }
+}
+
+fn constant_params(data: &ArrayD<f32>) -> QuantParams {
+    let (min, max) = data.iter().fold((0_f32, 0_f32), |(min, max), &v| (min.min(v), max.max(v)));
+    QuantParams::from_range(min, max)
+}
+
+/// An attribute as the file holds it.
+///
+/// # Errors
+/// If it does not fit in 16 bits.
+pub fn small(value: usize) -> Result<u16> {
+    u16::try_from(value).with_context(|| format!("attribute {value} is larger than 65535"))
+}
+
+/// Several attributes as the file holds them.
+///
+/// # Errors
+/// If one does not fit in 16 bits.
+pub fn smalls<const N: usize>(values: [usize; N]) -> Result<[u16; N]> {
+    let mut out = [0; N];
+    for (to, value) in out.iter_mut().zip(values) {
+        *to = small(value)?;
+    }
+    Ok(out)
+}

@@ -1,0 +1,365 @@
+//! The binary `teff` as a user runs it: files in, text or JSON out, exit codes, messages.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use ndarray::{Array1, ArrayD, Axis, IxDyn, s};
+use ndarray_npy::{NpzReader, NpzWriter, ReadNpyExt, WriteNpyExt};
+use prost::Message;
+use serde_json::Value;
+use tempfile::TempDir;
+use tract_onnx::pb;
+
+/// What a run of the binary left.
+struct Outcome {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Outcome {
+    /// The JSON that a run printed which went well.
+    fn json(&self) -> Value {
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+        serde_json::from_str(&self.stdout).expect("standard output is JSON and nothing else")
+    }
+
+    /// The text that a run printed which went well.
+    fn text(&self) -> &str {
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+        assert!(!self.stdout.contains('\u{1b}'), "colours in a pipe");
+        &self.stdout
+    }
+
+    /// Asserts that the run failed with a message that holds all of `parts`.
+    fn failed_with(&self, parts: &[&str]) {
+        assert_eq!(self.code, Some(1), "{}{}", self.stdout, self.stderr);
+        assert!(self.stdout.is_empty(), "{}", self.stdout);
+        assert!(self.stderr.starts_with("error: "), "{}", self.stderr);
+        for part in parts {
+            assert!(self.stderr.contains(part), "{part:?} is not in: {}", self.stderr);
+        }
+    }
+}
+
+/// A folder in which a test works.
+struct Bench {
+    folder: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs `teff` in the folder.
+    fn teff(&self, args: &[&str]) -> Outcome {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_teff")).args(args).current_dir(self.folder.path()).output().unwrap();
+        Outcome {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    fn npz(&self, name: &str, x: &ArrayD<f32>, labels: Option<&[i64]>) {
+        let mut npz = NpzWriter::new_compressed(File::create(self.at(name)).unwrap());
+        npz.add_array("x", x).unwrap();
+        if let Some(labels) = labels {
+            npz.add_array("y", &Array1::from(labels.to_vec())).unwrap();
+        }
+        npz.finish().unwrap();
+    }
+
+    /// `tiny.onnx`, `x.npz` with 8 labelled samples for it, and `tiny.teff` made of them.
+    fn tiny() -> Self {
+        let bench = Self::new();
+        fs::write(bench.at("tiny.onnx"), tiny("Relu").encode_to_vec()).unwrap();
+        bench.npz("x.npz", &noise(&[8, 1, 6, 6]), Some(&[0, 1, 2, 0, 1, 2, 0, 1]));
+        bench.teff(&["convert", "tiny.onnx", "--calibration", "x.npz"]).text();
+        bench
+    }
+}
+
+/// Numbers from -1 to 1 without a pattern.
+fn noise(shape: &[usize]) -> ArrayD<f32> {
+    let mut state = 12345_u32;
+    ArrayD::from_shape_simple_fn(IxDyn(shape), || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    })
+}
+
+/// Conv 3×3 (1 → 3), an activation, mean over the picture: `image` (1, 1, 6, 6) → `scores` (1, 3).
+fn tiny(activation: &str) -> pb::ModelProto {
+    let node = |op: &str, inputs: &[&str], output: &str| pb::NodeProto {
+        name: format!("the_{}", op.to_lowercase()),
+        op_type: op.to_string(),
+        input: inputs.iter().map(ToString::to_string).collect(),
+        output: vec![output.to_string()],
+        ..Default::default()
+    };
+    let constant = |name: &str, shape: &[usize]| {
+        let data = noise(shape);
+        pb::TensorProto {
+            name: name.to_string(),
+            dims: shape.iter().map(|&d| d as i64).collect(),
+            data_type: pb::tensor_proto::DataType::Float as i32,
+            float_data: data.iter().copied().collect(),
+            ..Default::default()
+        }
+    };
+    let value = |name: &str, shape: &[i64]| {
+        let dim = |&d: &i64| pb::tensor_shape_proto::Dimension {
+            value: Some(pb::tensor_shape_proto::dimension::Value::DimValue(d)),
+            ..Default::default()
+        };
+        let tensor = pb::type_proto::Tensor {
+            elem_type: pb::tensor_proto::DataType::Float as i32,
+            shape: Some(pb::TensorShapeProto { dim: shape.iter().map(dim).collect() }),
+        };
+        pb::ValueInfoProto {
+            name: name.to_string(),
+            r#type: Some(pb::TypeProto {
+                value: Some(pb::type_proto::Value::TensorType(tensor)),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }
+    };
+    let graph = pb::GraphProto {
+        name: "tiny".to_string(),
+        node: vec![
+            node("Conv", &["image", "weights", "bias"], "filtered"),
+            node(activation, &["filtered"], "active"),
+            node("GlobalAveragePool", &["active"], "mean"),
+            node("Flatten", &["mean"], "scores"),
+        ],
+        initializer: vec![constant("weights", &[3, 1, 3, 3]), constant("bias", &[3])],
+        input: vec![value("image", &[1, 1, 6, 6])],
+        output: vec![value("scores", &[1, 3])],
+        ..Default::default()
+    };
+    let opset = pb::OperatorSetIdProto { domain: String::new(), version: 17 };
+    pb::ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(graph), ..Default::default() }
+}
+
+/// The shipped model's folder.
+fn mnist() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/lightcnn-mnist")
+}
+
+/// A bench with the shipped model, converted once for all tests: its `.teff` and what `convert --json` said.
+fn mnist_teff() -> &'static (Bench, Value) {
+    static CONVERTED: OnceLock<(Bench, Value)> = OnceLock::new();
+    CONVERTED.get_or_init(|| {
+        let bench = Bench::new();
+        let [onnx, calibration, labels] =
+            ["model.onnx", "calibration.npz", "labels.txt"].map(|name| path(&mnist(), name));
+        let args = ["convert", &onnx, "--calibration", &calibration, "--labels", &labels, "-o", "m.teff", "--json"];
+        let said = bench.teff(&args).json();
+        (bench, said)
+    })
+}
+
+fn path(folder: &Path, name: &str) -> String {
+    folder.join(name).to_str().unwrap().to_string()
+}
+
+fn at<'v>(value: &'v Value, pointer: &str) -> &'v Value {
+    value.pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {value}"))
+}
+
+fn number(value: &Value, pointer: &str) -> f64 {
+    at(value, pointer).as_f64().unwrap_or_else(|| panic!("{pointer} is no number"))
+}
+
+#[test]
+fn the_shipped_model_converts() {
+    let (bench, said) = mnist_teff();
+    assert_eq!(number(said, "/totals/parameters"), 14_862.0);
+    assert_eq!(number(said, "/totals/macs"), 568_240.0);
+    let [arena, bound] = ["arena_bytes", "arena_lower_bound"].map(|key| number(said, &format!("/totals/{key}")));
+    assert!(bound > 0.0 && bound <= arena && arena <= 1.1 * bound, "arena {arena}, lower bound {bound}");
+    assert_eq!(number(said, "/totals/file_bytes"), fs::metadata(bench.at("m.teff")).unwrap().len() as f64);
+    assert_eq!(at(said, "/metadata/calibration"), "calibration.npz: 200 samples, min-max");
+    assert_eq!(at(said, "/metadata/source"), "model.onnx");
+    assert_eq!(at(said, "/metadata/source_sha256").as_str().unwrap().len(), 64);
+    assert_eq!(at(said, "/metadata/preprocess"), r#"{"mean":[0.0],"std":[1.0]}"#);
+    assert_eq!(at(said, "/metadata/labels").as_str().unwrap().lines().count(), 10);
+    // Pixels become int8 exactly.
+    assert_eq!(number(said, "/inputs/0/zero_point"), -128.0);
+    assert_eq!(number(said, "/inputs/0/scale") as f32, 1.0 / 255.0);
+}
+
+#[test]
+fn the_shipped_model_keeps_its_accuracy() {
+    let (bench, _) = mnist_teff();
+    let [data, onnx] = ["test-300.npz", "model.onnx"].map(|name| path(&mnist(), name));
+    let said = bench.teff(&["eval", "m.teff", "--data", &data, "--onnx", &onnx, "--layers", "--json"]).json();
+    let [float, int8] = ["float", "int8"].map(|which| number(&said, &format!("/{which}/share")));
+    assert!(float >= 0.98 && (float - int8).abs() <= 0.01, "float {float}, int8 {int8}");
+    assert_eq!(number(&said, "/samples"), 300.0);
+    assert!(number(&said, "/agreement/share") >= 0.99);
+    assert!(number(&said, "/cosine/mean") >= 0.999);
+    let layers = at(&said, "/layers").as_array().unwrap();
+    assert!(layers.len() >= 8, "{} layers matched by name", layers.len());
+    for layer in layers {
+        assert!(number(layer, "/sqnr_db") > 10.0, "{layer}");
+    }
+    assert_eq!(layers.iter().filter(|layer| layer["worst"] == true).count(), 3);
+
+    let text = bench.teff(&["eval", "m.teff", "--data", &data, "--onnx", &onnx, "--layers", "--limit", "20"]);
+    for part in ["float .onnx", "int8 .teff", "same class", "cosine", "among the worst", "20"] {
+        assert!(text.text().contains(part), "{part}: {}", text.stdout);
+    }
+}
+
+#[test]
+fn a_picture_gives_what_its_array_gives() {
+    let (bench, _) = mnist_teff();
+    let mut npz = NpzReader::new(File::open(mnist().join("test-300.npz")).unwrap()).unwrap();
+    let x: ArrayD<u8> = npz.by_name("x").unwrap();
+    let y: Array1<i64> = npz.by_name("y").unwrap();
+    let folder = Bench::new();
+    let sample = x.index_axis(Axis(0), 7).to_owned();
+    image::GrayImage::from_raw(28, 28, sample.iter().copied().collect()).unwrap().save(folder.at("7.png")).unwrap();
+    sample.write_npy(File::create(folder.at("7.npy")).unwrap()).unwrap();
+    let teff = path(bench.folder.path(), "m.teff");
+    let [picture, array] = ["7.png", "7.npy"].map(|input| folder.teff(&["run", &teff, input, "--json"]).json());
+    assert_eq!(picture, array);
+    assert_eq!(number(&picture, "/0/outputs/0/top/0/class"), y[7] as f64);
+    assert_eq!(at(&picture, "/0/outputs/0/quantized").as_array().unwrap().len(), 10);
+
+    // A whole set, to a file.
+    let data = path(&mnist(), "test-300.npz");
+    let text = folder.teff(&["run", &teff, &data, "--top", "1", "--output", "out.npy"]);
+    assert!(text.text().lines().count() > 300 && text.stdout.contains("label"));
+    let out = ArrayD::<f32>::read_npy(File::open(folder.at("out.npy")).unwrap()).unwrap();
+    assert_eq!(out.shape(), [300, 10]);
+    let values: Vec<f32> =
+        at(&picture, "/0/outputs/0/values").as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect();
+    assert_eq!(out.slice(s![7, ..]).iter().copied().collect::<Vec<f32>>(), values);
+}
+
+#[test]
+fn a_small_model_is_inspected() {
+    let bench = Bench::tiny();
+    let said = bench.teff(&["inspect", "tiny.teff", "--json", "--map"]).json();
+    assert_eq!(number(&said, "/totals/parameters"), 3.0 * 9.0 + 3.0);
+    assert_eq!(number(&said, "/totals/macs"), 4.0 * 4.0 * 3.0 * 9.0);
+    assert_eq!(at(&said, "/steps/0/op"), "conv2d");
+    assert_eq!(at(&said, "/steps/0/shape"), &serde_json::json!([1, 4, 4, 3]));
+    assert_eq!(at(&said, "/self_test"), true);
+    assert_eq!(at(&said, "/inputs/0/name"), "image");
+    let rows = at(&said, "/memory_map/rows").as_array().unwrap();
+    assert_eq!(rows.len(), at(&said, "/steps").as_array().unwrap().len());
+    let text = bench.teff(&["inspect", "tiny.teff", "--map"]);
+    for part in ["verified", "self-test passed", "conv2d", "lower bound", "◀ peak", "432 MACs"] {
+        assert!(text.text().contains(part), "{part}: {}", text.stdout);
+    }
+}
+
+#[test]
+fn methods_and_switches_reach_the_file() {
+    let bench = Bench::tiny();
+    for method in ["percentile:99.5", "mse"] {
+        let args = ["convert", "tiny.onnx", "--calibration", "x.npz", "--method", method, "-o", "m.teff", "--json"];
+        let said = bench.teff(&args).json();
+        assert_eq!(at(&said, "/metadata/calibration"), &format!("x.npz: 8 samples, {method}"));
+        assert_eq!(said.pointer("/metadata/preprocess"), None, "floats are not preprocessed");
+    }
+    let small =
+        ["convert", "tiny.onnx", "--calibration", "x.npz", "--no-debug-names", "--no-self-test", "-o", "s.teff"];
+    bench.teff(&small).text();
+    assert!(fs::metadata(bench.at("s.teff")).unwrap().len() < fs::metadata(bench.at("m.teff")).unwrap().len());
+    assert!(bench.teff(&["inspect", "s.teff"]).text().contains("no self-test"));
+    let layers = bench.teff(&["eval", "s.teff", "--data", "x.npz", "--onnx", "tiny.onnx", "--layers"]);
+    layers.failed_with(&["--no-debug-names"]);
+}
+
+#[test]
+fn failures_say_what_to_do() {
+    let bench = Bench::tiny();
+    bench.teff(&["run", "no.teff", "x.npz"]).failed_with(&["cannot read no.teff"]);
+    bench.teff(&["run", "tiny.teff", "no.npz"]).failed_with(&["no.npz", "no such file"]);
+    bench.teff(&["run", "tiny.onnx", "x.npz"]).failed_with(&["tiny.onnx", "convert it first"]);
+    bench.npz("wide.npz", &noise(&[2, 1, 6, 7]), None);
+    bench.teff(&["run", "tiny.teff", "wide.npz"]).failed_with(&["wide.npz: array x", "[2, 1, 6, 7]", "[1, 1, 6, 6]"]);
+    bench.npz("plain.npz", &noise(&[2, 1, 6, 6]), None);
+    bench.teff(&["eval", "tiny.teff", "--data", "plain.npz"]).failed_with(&["plain.npz", "no labels", "--onnx"]);
+    bench.npz("far.npz", &noise(&[2, 1, 6, 6]), Some(&[0, 3]));
+    bench.teff(&["eval", "tiny.teff", "--data", "far.npz"]).failed_with(&["label 3", "3 classes"]);
+    bench.npz("odd.npz", &noise(&[2, 1, 6, 6]), Some(&[0]));
+    bench.teff(&["eval", "tiny.teff", "--data", "odd.npz"]).failed_with(&["1 labels for 2 samples"]);
+    image::GrayImage::new(6, 6).save(bench.at("p.png")).unwrap();
+    bench.teff(&["run", "tiny.teff", "p.png"]).failed_with(&["p.png", "--mean"]);
+    bench.teff(&["run", "tiny.teff", "p.png", "--mean", "0", "--std", "1"]).text();
+    image::GrayImage::new(5, 6).save(bench.at("q.png")).unwrap();
+    bench.teff(&["run", "tiny.teff", "q.png", "--mean", "0"]).failed_with(&["q.png", "5x6", "--size 6x6"]);
+    bench.teff(&["run", "tiny.teff", "q.png", "--mean", "0", "--size", "6x6"]).text();
+    fs::write(bench.at("two.txt"), "a\nb\n").unwrap();
+    let labels = ["convert", "tiny.onnx", "--calibration", "x.npz", "--labels", "two.txt"];
+    bench.teff(&labels).failed_with(&["two.txt: 2 labels", "3 classes"]);
+}
+
+#[test]
+fn a_damaged_file_is_refused() {
+    let bench = Bench::tiny();
+    let good = fs::read(bench.at("tiny.teff")).unwrap();
+    let mut bad = good.clone();
+    bad[good.len() / 2] ^= 1;
+    fs::write(bench.at("bad.teff"), &bad).unwrap();
+    bench.teff(&["inspect", "bad.teff"]).failed_with(&["bad.teff", "damaged", "convert the model"]);
+    fs::write(bench.at("cut.teff"), &good[..good.len() - 9]).unwrap();
+    bench.teff(&["run", "cut.teff", "x.npz"]).failed_with(&["cut.teff", "truncated"]);
+    fs::write(bench.at("text.teff"), "hello, world").unwrap();
+    bench.teff(&["inspect", "text.teff"]).failed_with(&["not a .teff file"]);
+}
+
+#[test]
+fn an_unsupported_model_leaves_the_old_file_alone() {
+    let bench = Bench::tiny();
+    let before = fs::read(bench.at("tiny.teff")).unwrap();
+    fs::write(bench.at("odd.onnx"), tiny("Erf2").encode_to_vec()).unwrap();
+    let convert = ["convert", "odd.onnx", "--calibration", "x.npz", "-o", "tiny.teff"];
+    bench.teff(&convert).failed_with(&["odd.onnx", "the_erf2", "Erf2"]);
+    fs::write(bench.at("text.onnx"), "hello, world").unwrap();
+    let convert = ["convert", "text.onnx", "--calibration", "x.npz", "-o", "tiny.teff"];
+    bench.teff(&convert).failed_with(&["text.onnx"]);
+    bench.npz("nan.npz", &noise(&[2, 1, 6, 6]).mapv(|_| f32::NAN), None);
+    let convert = ["convert", "tiny.onnx", "--calibration", "nan.npz"];
+    bench.teff(&convert).failed_with(&["not finite"]);
+    assert_eq!(fs::read(bench.at("tiny.teff")).unwrap(), before);
+    let onto_itself = ["convert", "tiny.onnx", "--calibration", "x.npz", "-o", "tiny.onnx"];
+    bench.teff(&onto_itself).failed_with(&["would replace the model"]);
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    let bench = Bench::new();
+    let wrong: &[&[&str]] = &[
+        &[],
+        &["convert", "m.onnx"],
+        &["convert", "m.onnx", "--calibration", "x.npz", "--method", "guess"],
+        &["convert", "m.onnx", "--calibration", "x.npz", "--input", "x"],
+        &["eval", "m.teff", "--data", "x.npz", "--layers"],
+        &["run", "m.teff", "x.npz", "--top", "0"],
+        &["frobnicate"],
+    ];
+    for args in wrong {
+        let outcome = bench.teff(args);
+        assert_eq!(outcome.code, Some(2), "{args:?}: {}", outcome.stderr);
+        assert!(outcome.stdout.is_empty());
+    }
+    for command in ["convert", "run", "eval", "inspect", "demo"] {
+        assert!(bench.teff(&[command, "--help"]).text().contains("Examples:"), "{command}");
+    }
+}

@@ -1,0 +1,70 @@
+# Sourced by the scripts of this folder: messages, and Debian packages without touching the machine's apt set-up.
+# shellcheck shell=bash
+
+SETUP_NAME=$(basename "$0" .sh)
+
+say() { printf '[%s] %s\n' "$SETUP_NAME" "$*" >&2; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Exit 1: something that should work did not.
+die() {
+  say "error: $*"
+  exit 1
+}
+
+# Exit 3: this machine cannot do it; the message says what a person can do. Callers may skip with that reason.
+cannot() {
+  say "cannot: $*"
+  exit 3
+}
+
+# A folder that goes away with the script.
+work_folder() {
+  WORK=$(mktemp -d "${TMPDIR:-/tmp}/teff-$SETUP_NAME.XXXXXX")
+  trap 'rm -rf "$WORK"' EXIT
+}
+
+# Two runs at once: the second waits for the first.
+one_at_a_time() {
+  if have flock; then
+    exec 9>"${TMPDIR:-/tmp}/teff-$1.lock"
+    flock 9
+  fi
+}
+
+# The Debian mirrors that this machine is configured to use, one a line.
+debian_mirrors() {
+  apt-get indextargets 'Created-By: Packages' --format '$(REPO_URI)' 2>/dev/null |
+    sort -u | grep -i debian | grep -vi security
+}
+
+# apt_suites SUITE... : lets `private_apt` see exactly these suites, from the machine's own mirrors.
+# Signatures are checked; the machine's own sources and lists stay as they are.
+apt_suites() {
+  local keys="" key mirror suite
+  mkdir -p "$WORK/apt/lists/partial" "$WORK/apt/archives/partial" "$WORK/apt/preferences.d"
+  for key in /usr/share/keyrings/debian-archive-*.gpg; do
+    if [ -e "$key" ]; then keys="$keys${keys:+,}$key"; fi
+  done
+  : >"$WORK/apt/sources.list"
+  for mirror in $(debian_mirrors); do
+    for suite in "$@"; do
+      echo "deb ${keys:+[signed-by=$keys]} $mirror $suite main" >>"$WORK/apt/sources.list"
+    done
+  done
+  [ -s "$WORK/apt/sources.list" ] || return 1
+  private_apt apt-get -qq update >>"$WORK/apt.log" 2>&1
+}
+
+# private_apt apt-get|apt-cache ARGUMENT... : the command, with the sources of `apt_suites` and the real dpkg status.
+private_apt() {
+  local command=$1
+  shift
+  DEBIAN_FRONTEND=noninteractive timeout 900 "$command" \
+    -o Dir::Etc::sourcelist="$WORK/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+    -o Dir::Etc::preferencesparts="$WORK/apt/preferences.d" -o Dir::Etc::preferences=/dev/null \
+    -o Dir::State::lists="$WORK/apt/lists" -o Dir::Cache="$WORK/apt" -o Dir::Cache::archives="$WORK/apt/archives" \
+    -o Acquire::Languages=none -o Acquire::Retries=3 -o APT::Sandbox::User=root -o DPkg::Lock::Timeout=300 \
+    -o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false \
+    -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false "$@"
+}

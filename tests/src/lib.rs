@@ -1,0 +1,50 @@
+//! What the suites under `tests/` share.
+
+pub mod cases;
+pub mod run;
+pub mod surgery;
+
+use std::path::{Path, PathBuf};
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A folder of test data that lies beside the repository, if it is there; says so, if it is not.
+pub fn shared(folder: &str) -> Option<PathBuf> {
+    let path = root().join("../shared").join(folder);
+    if path.is_dir() {
+        return Some(path);
+    }
+    skip(&format!("tests on {folder}"), "the folder ../shared is not beside this repository");
+    None
+}
+
+/// Reports a test that could not run, and why.
+pub fn skip(what: &str, why: &str) {
+    eprintln!("SKIPPED {what}: {why}");
+}
+
+/// Whether this is a CI run, in which nothing of the repository's own may be skipped.
+pub fn in_ci() -> bool {
+    std::env::var_os("CI").is_some()
+}
+
+/// Holds `text` against `tests/goldens/NAME`; with `TEFF_OVERWRITE_GOLDENS=1` writes it there instead.
+///
+/// # Panics
+/// If they differ; the message shows the first differing line of both.
+pub fn golden(name: &str, text: &str) {
+    let path = root().join("tests/goldens").join(name);
+    if std::env::var_os("TEFF_OVERWRITE_GOLDENS").is_some() {
+        std::fs::write(&path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        return;
+    }
+    let stored = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let lines = stored.lines().zip(text.lines()).enumerate();
+    for (i, (stored, found)) in lines.filter(|(_, (stored, found))| stored != found) {
+        panic!("tests/goldens/{name}, line {}: golden {stored:?}, found {found:?}", i + 1);
+    }
+    assert_eq!(stored.lines().count(), text.lines().count(), "tests/goldens/{name} has another number of lines");
+}

@@ -1,0 +1,90 @@
+//! Every operator of the runtime: golden cases against float, and their bits against the goldens.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write;
+
+use ndarray::{ArrayD, IxDyn};
+use teff::ops::ALL;
+use teff::{Model, Session};
+use teff_tests::cases::{Case, all};
+use teff_tools::aligned::AlignedBytes;
+use teff_tools::convert::{Options, convert};
+use teff_tools::ir::eval::eval;
+
+/// Converts and runs a case; gives the names of the operators that it used and the CRC of all outputs.
+fn run(case: &Case) -> (HashSet<&'static str>, u32) {
+    let name = &case.name;
+    let converted = convert(&case.graph, &case.samples, &Options::default(), &|| {})
+        .unwrap_or_else(|e| panic!("{name}: {e:#}"));
+    let model = Model::verify(&converted.file).unwrap();
+    let entry = model.entry(0).unwrap();
+    let mut memory = AlignedBytes::zeroed(model.memory_len());
+    let mut session = Session::new(&model, &mut memory).unwrap();
+    session.self_test().unwrap_or_else(|e| panic!("{name}: {e}"));
+
+    // The float graph gets the very inputs that the int8 model sees.
+    let mut inputs = Vec::new();
+    for (i, (port, x)) in entry.inputs().zip(&case.samples[0]).enumerate() {
+        let tensor = port.tensor().unwrap();
+        let quantized: Vec<i8> = x.iter().map(|&v| tensor.quantize_i8(v)).collect();
+        session.input_i8(i).unwrap().copy_from_slice(&quantized);
+        let real = quantized.iter().map(|&q| tensor.dequantize_i8(q)).collect();
+        inputs.push(ArrayD::from_shape_vec(IxDyn(x.shape()), real).unwrap());
+    }
+    session.run().unwrap();
+    let expected = eval(&case.graph, &inputs).unwrap();
+    let mut crc = teff::Crc32::new();
+    for (i, (port, y)) in entry.outputs().zip(&expected).enumerate() {
+        let tensor = port.tensor().unwrap();
+        let found = session.output_i8(i).unwrap();
+        assert_eq!(found.len(), y.len(), "{name}");
+        // A result outside the calibrated range saturates: that is no fault of the operator.
+        let (low, high) = (tensor.dequantize_i8(i8::MIN), tensor.dequantize_i8(i8::MAX));
+        for (at, (&q, &real)) in found.iter().zip(y).enumerate() {
+            let error = (tensor.dequantize_i8(q) - real.clamp(low, high)).abs() / tensor.scale;
+            assert!(error <= case.steps, "{name}: output {i}, element {at}: {error:.2} steps off ({q} for {real})");
+        }
+        crc.update(session.output(i).unwrap());
+    }
+    (model.steps().map(|step| step.op.name).collect(), crc.finish())
+}
+
+#[test]
+fn every_operator_agrees_with_float_and_with_its_goldens() {
+    let mut found = BTreeMap::new();
+    let mut covered = HashSet::new();
+    for (operator, cases) in all() {
+        for case in cases {
+            let (used, crc) = run(&case);
+            if used.contains(operator) {
+                covered.insert(operator);
+            }
+            assert!(found.insert(case.name.clone(), crc).is_none(), "two cases are named {}", case.name);
+        }
+    }
+    for op in ALL {
+        assert!(covered.contains(op.name), "operator {} has no golden case that uses it", op.name);
+    }
+    assert_eq!(covered.len(), ALL.len(), "a case file stands for an operator that the runtime does not have");
+
+    let text = found.iter().fold(String::new(), |mut text, (name, crc)| {
+        writeln!(text, "{name} {crc:08x}").unwrap();
+        text
+    });
+    teff_tests::golden("operators.txt", &text);
+}
+
+#[test]
+fn ids_are_unique_and_ascend() {
+    assert!(ALL.windows(2).all(|pair| pair[0].id < pair[1].id));
+    let names: HashSet<_> = ALL.iter().map(|op| op.name).collect();
+    assert_eq!(names.len(), ALL.len());
+}
+
+#[test]
+fn every_operator_is_in_the_format_document() {
+    let document = std::fs::read_to_string(teff_tests::root().join("docs/format.md")).unwrap();
+    for op in ALL {
+        assert!(document.contains(&format!("| {} | {} |", op.id, op.name)), "docs/format.md lacks {}", op.name);
+    }
+}
