@@ -32,36 +32,32 @@ impl Patient {
     }
 
     /// Edits element `index` of section `kind`.
-    pub fn edit<T>(&mut self, kind: u16, index: usize, edit: impl FnOnce(&mut T)) -> &mut Self
+    pub fn edit<T>(&mut self, kind: u16, index: usize, edit: impl FnOnce(&mut T))
     where
         T: FromBytes + IntoBytes + Immutable + KnownLayout,
     {
         edit(&mut <[T]>::mut_from_bytes(self.section(kind)).expect("elements of this size")[index]);
-        self
     }
 
     /// Edits entry `index` of the section table.
-    pub fn edit_table(&mut self, index: usize, edit: impl FnOnce(&mut SectionDesc)) -> &mut Self {
+    pub fn edit_table(&mut self, index: usize, edit: impl FnOnce(&mut SectionDesc)) {
         let start = size_of::<Header>() + index * size_of::<SectionDesc>();
         let bytes = &mut self.bytes[start..start + size_of::<SectionDesc>()];
         edit(SectionDesc::mut_from_bytes(bytes).expect("a section"));
-        self
     }
 
     /// Edits the header.
-    pub fn edit_header(&mut self, edit: impl FnOnce(&mut Header)) -> &mut Self {
+    pub fn edit_header(&mut self, edit: impl FnOnce(&mut Header)) {
         let bytes = &mut self.bytes[..size_of::<Header>()];
         edit(Header::mut_from_bytes(bytes).expect("a header"));
-        self
     }
 
     /// Writes the CRC anew, so that what was edited is found by a later check.
-    pub fn seal(&mut self) -> &Self {
+    pub fn seal(&mut self) {
         let mut crc = Crc32::new();
         crc.update(&self.bytes[..CRC_OFFSET]);
         crc.update(&self.bytes[CRC_OFFSET + 4..]);
         let crc = crc.finish();
         self.edit_header(|h| h.crc = crc);
-        self
     }
 }

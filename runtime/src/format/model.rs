@@ -182,10 +182,7 @@ impl<'m> Model<'m> {
     pub fn step(&self, index: usize) -> Option<StepView<'m>> {
         let desc = self.sections.steps.get(index)?;
         let op = self.ops.iter().find(|op| op.id == desc.op)?;
-        let start = usize::try_from(desc.operand_start).ok()?;
-        let count = usize::from(desc.inputs).checked_add(usize::from(desc.outputs))?;
-        let operands = self.sections.operands.get(start..start.checked_add(count)?)?;
-        let (inputs, outputs) = operands.split_at_checked(desc.inputs.into())?;
+        let (inputs, outputs) = self.operands(index)?;
         let params_start = usize::try_from(desc.params_offset).ok()?;
         let params_end = params_start.checked_add(usize::try_from(desc.params_len).ok()?)?;
         Some(StepView {
@@ -198,6 +195,15 @@ impl<'m> Model<'m> {
             scratch_offset: usize::try_from(desc.scratch_offset).ok()?,
             scratch_len: usize::try_from(desc.scratch_len).ok()?,
         })
+    }
+
+    /// Indices of the input and output tensors of step `index`, whatever its operator.
+    pub(super) fn operands(&self, index: usize) -> Option<(&'m [u16], &'m [u16])> {
+        let desc = self.sections.steps.get(index)?;
+        let start = usize::try_from(desc.operand_start).ok()?;
+        let count = usize::from(desc.inputs).checked_add(usize::from(desc.outputs))?;
+        let operands = self.sections.operands.get(start..start.checked_add(count)?)?;
+        operands.split_at_checked(desc.inputs.into())
     }
 
     /// All steps in order.

@@ -312,8 +312,8 @@ fn ports(model: &Model<'_>, entry: &Entry<'_>) -> Result<()> {
 
 /// Whether the step `tensor.first` has tensor `index` among its outputs.
 fn writes(model: &Model<'_>, tensor: &Tensor<'_>, index: usize) -> bool {
-    let step = model.step(tensor.first.into());
-    step.is_some_and(|s| s.outputs.iter().any(|&o| usize::from(o) == index))
+    let operands = model.operands(tensor.first.into());
+    operands.is_some_and(|(_, outputs)| outputs.iter().any(|&o| usize::from(o) == index))
 }
 
 /// Each step: its operands hold values, and its operator accepts them; `scratch` is asked about the bytes of scratch

@@ -73,7 +73,7 @@ macro_rules! ops {
     ($($id:literal $module:ident $name:ident $operator:ident,)*) => {
         $(
             pub mod $module;
-            #[doc = concat!("Operator ", stringify!($id), ": see [`", stringify!($module), "`].")]
+            #[doc = concat!("Operator ", stringify!($id), ": see [`mod@", stringify!($module), "`].")]
             pub static $name: OpDef = define::<$module::$operator>($id, stringify!($module));
         )*
 
