@@ -28,6 +28,11 @@ pub fn mul_s8(p: &Mul, operands: Binary<'_, i8>) -> Option<()> {
     })
 }
 
+/// See [`super::reference::maximum_s8`].
+pub fn maximum_s8(shape: &Broadcast, operands: Binary<'_, i8>) -> Option<()> {
+    broadcast(shape, operands, i8::max)
+}
+
 /// See [`super::reference::clamp_s8`].
 pub fn clamp_s8(p: &Clamp, operands: Unary<'_, i8>) -> Option<()> {
     operands.map(|x| x.min(p.max).max(p.min))

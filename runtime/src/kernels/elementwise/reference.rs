@@ -38,6 +38,20 @@ pub fn mul_s8(p: &Mul, a: &[i8], b: &[i8], out: &mut [i8]) -> Option<()> {
     Some(())
 }
 
+/// The larger of two operands.
+///
+/// `out[i] = max(a[i], b[i])`
+///
+/// * `a`, `b`: of any shape that [`Broadcast`] admits; `out`: of the broadcast shape
+/// * operands and output have the same scale and zero point; nothing is rounded
+pub fn maximum_s8(shape: &Broadcast, a: &[i8], b: &[i8], out: &mut [i8]) -> Option<()> {
+    for (i, y) in out.iter_mut().enumerate() {
+        let [a, b] = operands(shape, a, b, i);
+        *y = a.max(b) as i8;
+    }
+    Some(())
+}
+
 /// Clamp.
 ///
 /// `out[i] = min(max(x[i], p.min), p.max)`

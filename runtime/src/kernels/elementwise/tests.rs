@@ -145,6 +145,18 @@ macro_rules! kernel_tests {
             }
 
             #[test]
+            fn maximum_gives_the_bits_of_the_reference() {
+                for seed in 0..1_000 {
+                    let random = &mut Random(seed);
+                    let out = shape(random);
+                    let (a, b) = (operand_shape(random, &out), operand_shape(random, &out));
+                    let shape = Broadcast { a: &a, b: &b, out: &out };
+                    let reference = |a: &[i8], b: &[i8], y: &mut [i8]| reference::maximum_s8(&shape, a, b, y).unwrap();
+                    every_form(random, &shape, reference, |operands| variant::maximum_s8(&shape, operands));
+                }
+            }
+
+            #[test]
             fn clamp_gives_the_bits_of_the_reference() {
                 for seed in 0..200 {
                     let random = &mut Random(seed);
