@@ -87,7 +87,7 @@ impl Importer<'_> {
         if inputs.iter().any(|w| matches!(w, Wire::Broken)) {
             return self.replace(node);
         }
-        let wire = self.operator(node, &inputs)?;
+        let wire = self.operator(node, &inputs).or_else(|refused| self.claimed(node, &inputs).unwrap_or(Err(refused)))?;
         ensure!(node.outputs.len() == 1, "a node with {} outputs", node.outputs.len());
         if let Wire::Value(value) = wire {
             let (got, want) = (&self.graph.value(value).shape, self.shape(node.id.into())?);
@@ -125,6 +125,13 @@ impl Importer<'_> {
             return self.layout(node, inputs);
         };
         Ok(Wire::Value(value))
+    }
+
+    /// A node that an operator's own file knows.
+    fn claimed(&mut self, node: &TypedNode, inputs: &[Wire]) -> Option<Result<Wire>> {
+        let op = Op::claim(node)?;
+        let operands = (0..inputs.len()).map(|i| self.value(node, inputs, i)).collect::<Result<Vec<_>>>();
+        Some(operands.and_then(|operands| self.push(&node.name, op, &operands)).map(Wire::Value))
     }
 
     /// Stands in for the outputs of a refused node, so that the walk can go on and find the others.

@@ -10,6 +10,7 @@ mod testing;
 
 use anyhow::Result;
 use ndarray::ArrayD;
+use tract_onnx::prelude::TypedNode;
 
 use crate::quantize::Rule;
 use crate::quantize::lower::{Lower, Lowering};
@@ -33,6 +34,15 @@ pub trait HostOp: Lower {
     fn macs(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {
         0
     }
+
+    /// The operator that a node of tract's graph is, operands in the same order, if the importer itself does not know
+    /// the node. So a new operator brings its import along in its own file.
+    fn claim(_node: &TypedNode) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
 }
 
 /// Expands to the modules, the [`Op`] enum and its dispatch.
@@ -50,6 +60,11 @@ macro_rules! ops {
             /// The operator's name.
             pub fn name(&self) -> &'static str {
                 match self { $(Op::$name(_) => stringify!($name),)* }
+            }
+
+            /// The operator that claims this node; see [`HostOp::claim`].
+            pub fn claim(node: &TypedNode) -> Option<Op> {
+                None$(.or_else(|| $module::$name::claim(node).map(Op::$name)))*
             }
 
             fn inner(&self) -> &dyn HostOp {
