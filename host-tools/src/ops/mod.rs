@@ -115,6 +115,8 @@ ops! {
     ReduceSum => reduce_sum,
     /// Change of scale and zero point: the identity in float.
     Requantize => requantize,
+    /// Elementwise maximum with broadcast.
+    Maximum => maximum,
 }
 
 impl Op {

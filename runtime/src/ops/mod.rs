@@ -102,6 +102,7 @@ ops! {
     17 reduce_mean REDUCE_MEAN ReduceMean,
     18 reduce_sum REDUCE_SUM ReduceSum,
     19 requantize REQUANTIZE Requantize,
+    20 maximum MAXIMUM Maximum,
 }
 
 /// Scratch memory as 32-bit words; what is left over at the end stays unused.

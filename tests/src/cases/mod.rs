@@ -53,6 +53,7 @@ cases! {
     reduce_mean,
     reduce_sum,
     requantize,
+    maximum,
 }
 
 /// Builds the graph of one case.
