@@ -88,3 +88,24 @@ fn every_operator_is_in_the_format_document() {
         assert!(document.contains(&format!("| {} | {} |", op.id, op.name)), "docs/format.md lacks {}", op.name);
     }
 }
+
+/// The guide's code is the code of the operator that it describes, so that it cannot grow stale.
+#[test]
+fn the_guide_to_adding_an_operator_quotes_the_tree() {
+    let read = |path: &str| std::fs::read_to_string(teff_tests::root().join(path)).unwrap();
+    let guide = read("docs/adding-an-operator.md");
+    let tree: String = [
+        "runtime/src/ops/mod.rs",
+        "runtime/src/ops/maximum.rs",
+        "host-tools/src/ops/mod.rs",
+        "host-tools/src/ops/maximum.rs",
+        "tests/src/cases/mod.rs",
+    ]
+    .map(read)
+    .concat();
+    let blocks: Vec<&str> = guide.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() > 5);
+    for block in blocks {
+        assert!(tree.contains(block), "docs/adding-an-operator.md quotes what is not in the tree:\n{block}");
+    }
+}

@@ -37,7 +37,7 @@ pub fn build_binary(board: &Board, binary: &str, model: &Path) -> Result<Elf> {
         .current_dir(repository()?.join(board.folder))
         .args(["build", "--release", "--bin", binary, "--target", board.target])
         .env("TEFF_MODEL", &model)
-        .env("DEFMT_LOG", "info");
+        .env("DEFMT_LOG", "debug");
     let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let path = build_artifact(&mut cargo, binary)
         .with_context(|| format!("cannot build the firmware for {} with {}", board.name, model.display()))?;

@@ -69,7 +69,7 @@ pub fn run_binary(board: &Board, program: &Elf, frames: &[i8]) -> Result<Program
     emulator
         .current_dir(folder.path())
         .args(board.machine)
-        .args(["-nographic", "-monitor", "none", "-serial", "none", "-no-reboot"])
+        .args(["-nographic", "-monitor", "none", "-serial", "none", "-no-reboot", "-icount", "shift=0"])
         .args(["-semihosting-config", &format!("enable=on,target=native,arg={FRAMES},arg={OUTPUTS}")])
         .args(["-kernel", FIRMWARE]);
     if let Some(plugin) = count::plugin_argument(board.emulator, program, COUNTS)? {

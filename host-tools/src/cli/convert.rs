@@ -16,7 +16,7 @@ use crate::calibrate::{self, Method, Samples};
 use crate::convert::{Converted, Options, convert};
 use crate::data::{Dataset, InputSpec, Preprocess};
 use crate::ir::Graph;
-use crate::report::text::{grouped, table};
+use crate::report::text::{grouped, lines, table};
 use crate::report::{ModelReport, is_vector};
 use crate::{import, passes};
 
@@ -185,7 +185,7 @@ impl Summary {
         }
         let steps = grouped(self.report.steps.len());
         rows.add_row(["all".to_string(), steps, grouped(totals.macs), grouped(totals.parameters)]);
-        let _ = writeln!(text, "{rows}\n\n{}", render_totals(&self.report));
+        let _ = write!(text, "{}\n{}", lines(&rows), render_totals(&self.report));
         text
     }
 }
@@ -200,5 +200,5 @@ pub(super) fn render_totals(report: &ModelReport) -> String {
     let bound = format!("RAM within a run; lower bound {}", grouped(totals.arena_lower_bound));
     rows.add_row(["arena".to_string(), grouped(totals.arena_bytes), bound]);
     rows.add_row(["state".to_string(), grouped(totals.state_bytes), "RAM from run to run".to_string()]);
-    rows.to_string()
+    lines(&rows)
 }

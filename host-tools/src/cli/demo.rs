@@ -17,7 +17,7 @@ use super::{convert, eval};
 use crate::board::{self, BOARDS, Board, BoardRun};
 use crate::calibrate::{Method, Samples};
 use crate::data::Dataset;
-use crate::report::text::{grouped, table};
+use crate::report::text::{grouped, lines, table};
 use crate::report::{FloatModel, Interpreter, MemoryMap, ModelReport, evaluate, quantize_inputs};
 
 /// The model that is shown.
@@ -205,7 +205,7 @@ fn render(verdicts: &[Verdict], count: usize) -> String {
             if v.difference.is_none() { "bit-identical" } else { "DIFFERENT" }.to_string(),
         ]);
     }
-    let mut text = format!("{rows}\n");
+    let mut text = lines(&rows);
     let same = verdicts.iter().filter(|v| v.difference.is_none()).count();
     if same > 0 {
         let green = AnsiColor::Green.on_default().bold();

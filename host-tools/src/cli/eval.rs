@@ -12,7 +12,7 @@ use super::convert::load_graph;
 use super::output;
 use super::teff_file::{TeffFile, open_data};
 use crate::calibrate::Samples;
-use crate::report::text::{marked, table};
+use crate::report::text::{lines, marked, table};
 use crate::report::{Accuracy, Evaluation, FloatModel, LayerReport, compare_layers, evaluate};
 
 /// Measure the accuracy of a .teff, beside that of the float model it was made from
@@ -109,7 +109,7 @@ impl EvalReport {
                 let name = Cell::new(&layer.name);
                 rows.add_row([Cell::new(layer.step), Cell::new(&layer.op), name, db, Cell::new(mark)]);
             }
-            let _ = writeln!(text, "{rows}");
+            text += &lines(&rows);
         }
         text
     }
@@ -133,7 +133,7 @@ pub(super) fn render(evaluation: &Evaluation) -> String {
     row("both name the same class", evaluation.agreement);
     let mut text = String::new();
     if !rows.is_empty() {
-        let _ = writeln!(text, "{rows}");
+        text += &lines(&rows);
     }
     if let Some(cosine) = evaluation.cosine {
         let _ = writeln!(text, "\noutputs: cosine {:.5} on average, {:.5} at worst", cosine.mean, cosine.min);

@@ -11,7 +11,7 @@ use super::convert::render_totals;
 use super::output;
 use super::teff_file::TeffFile;
 use crate::aligned::AlignedBytes;
-use crate::report::text::{grouped, shape, table};
+use crate::report::text::{grouped, lines, shape, table};
 use crate::report::{MemoryMap, ModelReport, PortReport};
 
 /// Verify a .teff file, run its self-test, and show what is in it and what it costs
@@ -74,7 +74,7 @@ impl Inspection {
         };
         report.inputs.iter().for_each(|port| add("input", port));
         report.outputs.iter().for_each(|port| add("output", port));
-        let _ = writeln!(text, "{ports}\n");
+        let _ = writeln!(text, "{}", lines(&ports));
         let titles =
             [">step", "operator", "output", ">MACs", ">constants", ">output bytes", ">scratch", "in place", "name"];
         let mut steps = table(&titles);
@@ -92,9 +92,9 @@ impl Inspection {
             ]);
         }
         let totals = &report.totals;
-        let _ = writeln!(text, "{steps}\n");
+        let _ = writeln!(text, "{}", lines(&steps));
         let _ = writeln!(text, "{} MACs, {} parameters\n", grouped(totals.macs), grouped(totals.parameters));
-        let _ = writeln!(text, "{}", render_totals(report));
+        text += &render_totals(report);
         if let Some(map) = &self.memory_map {
             let _ = writeln!(text, "\n{}", map.render());
         }

@@ -134,7 +134,7 @@ fn render(model: &Model<'_>, samples: &[SampleReport]) -> String {
                 let (min, mean, max) = extremes(&output.values);
                 rows.add_row([i.to_string(), format!("{min:.5}"), format!("{mean:.5}"), format!("{max:.5}")]);
             }
-            let _ = writeln!(text, "{rows}");
+            text += &text::lines(&rows);
             continue;
         }
         let labelled = model.labels().next().is_some();
@@ -154,7 +154,7 @@ fn render(model: &Model<'_>, samples: &[SampleReport]) -> String {
                 rows.add_row(row);
             }
         }
-        let _ = writeln!(text, "{rows}");
+        text += &text::lines(&rows);
     }
     text
 }

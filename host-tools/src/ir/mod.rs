@@ -106,6 +106,34 @@ impl Graph {
         Ok(output)
     }
 
+    /// Inserts a node with one output before node `at`; returns that output.
+    ///
+    /// # Errors
+    /// If the operator refuses the shapes of its inputs.
+    pub fn insert(&mut self, at: usize, name: &str, op: Op, inputs: &[ValueId]) -> anyhow::Result<ValueId> {
+        let output = self.push(name, op, inputs)?;
+        if let Some(node) = self.nodes.pop() {
+            self.nodes.insert(at, node);
+        }
+        Ok(output)
+    }
+
+    /// Lets node `at` compute `op(inputs)`, and a new node after it make the old output from the new one by `then`.
+    ///
+    /// # Errors
+    /// If an operator refuses its inputs, or the two do not make a value of the old shape.
+    pub fn rewrite(&mut self, at: usize, op: Op, inputs: &[ValueId], then: Op) -> anyhow::Result<()> {
+        let name = self.nodes[at].name.clone();
+        let old = self.nodes[at].outputs[0];
+        let inner = self.insert(at, &name, op, inputs)?;
+        let node = &mut self.nodes[at + 1];
+        node.name = format!("{name}.{}", then.name().to_lowercase());
+        (node.op, node.inputs) = (then, vec![inner]);
+        let shape = self.nodes[at + 1].op.infer(&[&self.value(inner).shape])?;
+        anyhow::ensure!(shape == self.value(old).shape, "{name}: rewritten from {:?} to {shape:?}", self.value(old).shape);
+        Ok(())
+    }
+
     /// The value `id`.
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.0]

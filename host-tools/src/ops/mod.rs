@@ -4,9 +4,9 @@
 
 pub mod expr;
 pub mod function;
-mod shape;
+pub(crate) mod shape;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use anyhow::Result;
 use ndarray::ArrayD;

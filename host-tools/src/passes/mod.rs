@@ -1,14 +1,81 @@
-//! Rewrites of the IR that keep its meaning.
+//! Rewrites of the IR that keep its meaning, one file each.
+//!
+//! Transposes and reshapes move down, towards the outputs, until they meet their inverse, a weight that can absorb
+//! them, or the graph's output; everything else folds into the operator before it. Since nothing moves up, the passes
+//! end.
 
-use anyhow::Result;
+mod broadcast;
+mod compact;
+mod fold;
+mod fuse;
+mod permute_weights;
+mod ports;
+mod scalar;
+mod simplify;
+mod sink_reshape;
+mod sink_transpose;
+#[cfg(test)]
+mod testing;
+
+use anyhow::{Result, bail};
 
 use crate::ir::Graph;
+
+/// Most rounds over all passes; a model needs a handful.
+const MAX_ROUNDS: usize = 1000;
+
+/// Rewrites something, and says whether it did.
+type Pass = fn(&mut Graph) -> Result<bool>;
+
+/// Passes that always help.
+const CLEAN: &[Pass] = &[
+    ports::run,
+    simplify::run,
+    broadcast::run,
+    sink_transpose::run,
+    sink_reshape::run,
+    permute_weights::run,
+    fold::run,
+    fuse::run,
+    scalar::curved,
+];
 
 /// Runs every pass until none finds anything to do.
 ///
 /// # Errors
 /// If a rewrite does not fit the graph: a bug.
 pub fn run(graph: &mut Graph) -> Result<()> {
-    graph.prune();
+    to_fixed_point(graph, CLEAN)?;
+    // Straight chains only now: as long as they could, they were to vanish in weights and bounds.
+    to_fixed_point(graph, &[scalar::straight])?;
+    to_fixed_point(graph, CLEAN)?;
+    compact::run(graph);
     Ok(())
+}
+
+fn to_fixed_point(graph: &mut Graph, passes: &[Pass]) -> Result<()> {
+    for _ in 0..MAX_ROUNDS {
+        let mut changed = false;
+        for pass in passes {
+            changed |= pass(graph)?;
+            graph.prune();
+        }
+        if !changed {
+            return Ok(());
+        }
+    }
+    bail!("the graph is not at rest after {MAX_ROUNDS} rounds of rewriting");
+}
+
+/// Applies `rewrite` to every node in turn; nodes that a rewrite inserts before its own are not visited.
+fn sweep(graph: &mut Graph, rewrite: impl Fn(&mut Graph, usize) -> Result<bool>) -> Result<bool> {
+    let mut changed = false;
+    let mut at = 0;
+    while at < graph.nodes.len() {
+        if rewrite(graph, at)? {
+            changed = true;
+        }
+        at += 1;
+    }
+    Ok(changed)
 }

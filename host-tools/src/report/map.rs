@@ -98,7 +98,8 @@ impl MemoryMap {
             "one column = {cell} bytes; {written}written{written:#}, {read}read{read:#}, {dim}kept for later{dim:#}, \
              '#' scratch, '=' state, '·' free\n"
         );
-        let _ = writeln!(text, "step {:columns$}       live", "");
+        let end = format!("0{:>width$}", grouped(self.len), width = columns.saturating_sub(1));
+        let _ = writeln!(text, "step {end:columns$} {:>10}", "live");
         for row in &self.rows {
             let _ = write!(text, "{:>4} ", row.step);
             for column in 0..columns {

@@ -39,6 +39,13 @@ pub fn table(titles: &[&str]) -> Table {
     table
 }
 
+/// The lines of a table, without white space at their ends.
+pub fn lines(table: &Table) -> String {
+    let mut text = table.trim_fmt();
+    text.push('\n');
+    text
+}
+
 /// A cell that catches the eye.
 pub fn marked(text: impl ToString) -> Cell {
     Cell::new(text).fg(Color::Yellow)

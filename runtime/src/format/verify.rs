@@ -360,6 +360,11 @@ fn operands(model: &Model<'_>, entry: &Entry<'_>, step: &StepView<'_>) -> core::
         let Storage::Pool(pool) = tensor.storage else { return Err(OpIssue::Write) };
         let twice = step.outputs.iter().take(slot).any(|&other| other == index);
         let arena = model.pool_kind(pool) == Some(0);
+        // A state tensor may be read and written by one step only where the operator works in place.
+        let mut read_by = (0_u8..).zip(step.inputs).filter(|(_, input)| **input == index);
+        if !arena && read_by.any(|(slot, _)| !step.op.in_place.contains(&slot)) {
+            return Err(OpIssue::Write);
+        }
         if twice || (arena && (usize::from(tensor.first) != step.index || model.is_input(index.into()))) {
             return Err(OpIssue::Write);
         }
