@@ -1,9 +1,11 @@
 //! What the suites under `tests/` share.
 
+pub mod budget;
 pub mod cases;
 pub mod run;
 pub mod surgery;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The root of the repository.
@@ -23,7 +25,13 @@ pub fn shared(folder: &str) -> Option<PathBuf> {
 
 /// Reports a test that could not run, and why.
 pub fn skip(what: &str, why: &str) {
-    eprintln!("SKIPPED {what}: {why}");
+    note(&format!("SKIPPED {what}: {why}"));
+}
+
+/// Prints a line, also when the test passes: not through `eprintln!`, which the test harness then keeps to itself.
+pub fn note(line: &str) {
+    // Nothing can be done about a closed standard error.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Whether this is a CI run, in which nothing of the repository's own may be skipped.

@@ -135,7 +135,7 @@ impl<'s, 'm> Session<'s, 'm> {
         for tensor in entry.inputs().filter_map(|port| port.tensor()) {
             if let (Some(to), Some((from, tail))) = (self.bytes_mut(&tensor), rest.split_at_checked(tensor.byte_len()))
             {
-                to.copy_from_slice(from);
+                to.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
                 rest = tail;
             }
         }

@@ -2,8 +2,9 @@
 //! fields, slices, and scratch memory of the caller.
 //!
 //! In each family `reference` is the specification: the plainest code that computes the documented formula, never
-//! optimised. The other modules are variants that must give the same bits. Kernels return `None` if the slices do
-//! not have the documented sizes; they never panic.
+//! optimised. The other modules are variants that must give the same bits. The slices must have the documented sizes,
+//! which `check` of an operator proves; a variant that is handed others stops early or returns `None`, and never
+//! panics.
 #![deny(clippy::float_arithmetic)]
 
 pub mod conv;

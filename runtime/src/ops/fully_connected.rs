@@ -57,7 +57,7 @@ impl Operator for FullyConnected {
         };
         let rows = x.len.checked_div(inputs).ok_or(OpIssue::Shape)?;
         ensure(rows.checked_mul(inputs) == Some(x.len) && rows.checked_mul(outputs) == Some(y.len), OpIssue::Shape)?;
-        ensure(params.min <= params.max, OpIssue::Params)?;
+        ensure(params.min <= params.max && params.reserved == [0; 2], OpIssue::Params)?;
         check::per_channel(step, 2, outputs, inputs)?;
         Ok(0)
     }

@@ -64,7 +64,7 @@ impl Params {
         let [kernel_h, kernel_w] = self.kernel.map(usize::from);
         let [stride_h, stride_w] = self.stride.map(usize::from);
         let [top, left, bottom, right] = self.pad.map(usize::from);
-        ensure(self.min <= self.max, OpIssue::Params)?;
+        ensure(self.min <= self.max && self.reserved == [0; 2], OpIssue::Params)?;
         ensure(in_n == out_n && in_c == out_c, OpIssue::Shape)?;
         let vertical = Axis {
             input: in_h,

@@ -49,7 +49,7 @@ fn kernel<'m>(step: &StepView<'m>, params: &Params) -> Option<Reduce<'m>> {
 pub(super) fn check(step: &StepView<'_>, params: &Params) -> Result<usize, OpIssue> {
     check::operands(step, 1, 1)?;
     let (x, y) = (check::input(step, 0, DataType::I8)?, check::output(step, 0, DataType::I8)?);
-    ensure(params.min <= params.max, OpIssue::Params)?;
+    ensure(params.min <= params.max && params.reserved == 0, OpIssue::Params)?;
     check::multiplier(Multiplier { mult: params.mult, shift: params.shift })?;
     let rank = x.shape.len();
     ensure(params.axes.checked_shr(rank.try_into().unwrap_or(u32::MAX)).unwrap_or(0) == 0, OpIssue::Params)?;

@@ -75,7 +75,8 @@ fn gather(
             for (j, tap) in line.chunks_exact_mut(group_channels.max(1)).enumerate() {
                 match window.tap(1, ox, j) {
                     Some(x) => {
-                        tap.copy_from_slice(row.get(x * channels + g * group_channels..)?.get(..group_channels)?);
+                        let values = row.get(x * channels + g * group_channels..)?.get(..group_channels)?;
+                        tap.iter_mut().zip(values).for_each(|(to, &from)| *to = from);
                     }
                     None => tap.fill(pad_value),
                 }

@@ -1,0 +1,195 @@
+//! The shipped model on every emulated board: the same bits as on this machine, within its budgets.
+//!
+//! A board that this machine cannot emulate is skipped, with the reason and the remedy; in CI that is a failure.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+
+use ndarray::Array4;
+use ndarray_npy::NpzReader;
+use teff::{Model, Session, crc32};
+use teff_tools::aligned::AlignedBytes;
+use teff_tools::board::{self, Board, Elf, linux};
+use teff_tests::{budget, golden, in_ci, root, skip};
+
+/// How many of the test images are run.
+const IMAGES: usize = 100;
+
+#[test]
+fn mps2_an386() {
+    on_board("mps2-an386");
+}
+
+#[test]
+fn microbit() {
+    on_board("microbit");
+}
+
+#[test]
+fn riscv_virt_imac() {
+    on_board("riscv-virt-imac");
+}
+
+#[test]
+fn riscv_virt_imc() {
+    on_board("riscv-virt-imc");
+}
+
+#[test]
+fn aarch64_linux() {
+    if !available("aarch64-linux", linux::availability()) {
+        return;
+    }
+    let (frames, expected) = workload();
+    let program = linux::build().expect("the example builds");
+    for cpu in linux::CPUS {
+        let run = linux::run(cpu, &program, &model(), &frames).expect("it runs");
+        assert_same(cpu, &run.outputs, &expected);
+        assert_eq!(run.report, format!("{IMAGES} frames, output CRC-32 {:08x}", crc(&expected)), "{cpu}");
+    }
+}
+
+/// The counter against a loop of two instructions a round, and against the processor's own count where it has one.
+#[test]
+fn the_instruction_counter_is_exact() {
+    for name in ["mps2-an386", "riscv-virt-imac"] {
+        let board = board(name);
+        if !available(name, board::availability(board)) {
+            continue;
+        }
+        let program = board::build_binary(board, &format!("{}-count", board.binary), &model()).expect("it builds");
+        let run = board::run_binary(board, &program, &[]).expect("it runs");
+        let counted = run.instructions.expect("this QEMU takes plugins").lengths;
+        let rounds = [1, 1_000, 100_000];
+        assert_eq!(counted.len(), rounds.len(), "{name}: {counted:?}");
+        // All intervals pass the same code, so that what comes to the loop is the same for all.
+        let beside = counted[0] - 2;
+        assert!(beside <= 20, "{name}: {beside} instructions beside the loop");
+        let loops: Vec<u64> = counted.iter().map(|count| count - beside).collect();
+        assert_eq!(loops, rounds.map(|n| 2 * n), "{name}");
+
+        let retired: Vec<u64> = run.log.iter().filter_map(|line| retired(line)).collect();
+        assert_eq!(retired.len(), if name.starts_with("riscv") { rounds.len() } else { 0 }, "{:?}", run.log);
+        let between: Vec<u64> = counted.iter().zip(&retired).map(|(counted, retired)| counted - retired).collect();
+        assert!(between.iter().all(|&d| d == between[0]), "{name}: counted {counted:?}, minstret {retired:?}");
+
+        let again = board::run_binary(board, &program, &[]).expect("it runs again");
+        assert_eq!(again.instructions.map(|count| count.lengths), Some(counted), "{name}: not repeatable");
+    }
+}
+
+/// The count in a log line `… rounds: N instructions retired`.
+fn retired(line: &str) -> Option<u64> {
+    line.strip_suffix(" instructions retired")?.rsplit(' ').next()?.parse().ok()
+}
+
+#[test]
+fn a_file_that_is_no_model_stops_the_build_with_the_reason() {
+    let board = board("mps2-an386");
+    if !available("the refusal of a bad model", board::availability(board)) {
+        return;
+    }
+    let file = std::env::temp_dir().join(format!("teff-no-model-{}.teff", std::process::id()));
+    fs::write(&file, b"not a model").expect("a file can be written");
+    let error = board::build(board, &file).expect_err("no firmware without a model");
+    fs::remove_file(&file).expect("the file can be removed");
+    let message = format!("{error:#}");
+    assert!(message.contains("cannot build the firmware for mps2-an386"), "{message}");
+    assert!(message.contains("error: teff-mps2-an386@"), "{message}");
+}
+
+/// Builds, runs, and checks outputs, log, operators and budgets.
+fn on_board(name: &str) {
+    let board = board(name);
+    if !available(name, board::availability(board)) {
+        return;
+    }
+    let (frames, expected) = workload();
+    let firmware = board::build(board, &model()).unwrap_or_else(|error| panic!("{error:#}"));
+    let run = board::run(board, &firmware, &frames).unwrap_or_else(|error| panic!("{error:#}"));
+    assert_same(name, &run.outputs, &expected);
+
+    let last = format!("INFO {IMAGES} frames, output CRC-32 {:08x}", crc(&expected));
+    assert!(run.log.contains(&last), "{name}: no line {last:?} in the log\n{}", run.log.join("\n"));
+    // The same on every board: how deep the stack goes, which is not, is logged at a lower level.
+    let info: String = run.log.iter().filter(|line| line.starts_with("INFO")).map(|line| format!("{line}\n")).collect();
+    golden("board-lightcnn-mnist.log", &info);
+
+    let size = firmware.size().expect("the firmware is intact");
+    let instructions = run.instructions.expect("this QEMU takes plugins");
+    assert_eq!(instructions.intervals(), IMAGES, "{name}: an interval an image");
+    let stack = run.log.iter().find_map(|line| stack(line));
+    assert!(size.flash <= board.flash && size.ram + stack.unwrap_or(0) <= board.ram, "{name}: {size:?}");
+    let mut figures = vec![("flash", size.flash), ("ram", size.ram), ("instructions", instructions.mean())];
+    figures.extend(stack.map(|bytes| ("stack", bytes)));
+    budget::check(&format!("lightcnn-mnist.{name}"), &figures);
+    links_no_other_operators(name, &firmware);
+}
+
+/// The bytes in the log line `DEBUG stack: N of M bytes used`.
+fn stack(line: &str) -> Option<u64> {
+    line.strip_prefix("DEBUG stack: ")?.split(' ').next()?.parse().ok()
+}
+
+fn board(name: &str) -> &'static Board {
+    board::by_name(name).expect("it is in the table")
+}
+
+/// Whether `what` can be tested here; if not, says why, and fails in CI.
+fn available(what: &str, availability: Result<(), String>) -> bool {
+    let Err(why) = availability else { return true };
+    assert!(!in_ci(), "{what} cannot be tested, and in CI nothing is skipped: {why}");
+    skip(what, &why);
+    false
+}
+
+fn model() -> PathBuf {
+    root().join("models/lightcnn-mnist/model.teff")
+}
+
+/// The first test images as the model wants them, and the outputs that this machine computes for them.
+fn workload() -> (Vec<i8>, Vec<i8>) {
+    let path = root().join("models/lightcnn-mnist/test-300.npz");
+    let mut archive = NpzReader::new(File::open(path).expect("the images are there")).expect("an npz file");
+    let images: Array4<u8> = archive.by_name("x.npy").expect("images");
+    let file = AlignedBytes::from(fs::read(model()).expect("the model is there").as_slice());
+    let model = Model::verify(&file).expect("the model is valid");
+    let mut memory = AlignedBytes::zeroed(model.memory_len());
+    let mut session = Session::new(&model, &mut memory).expect("the memory is large enough");
+    let (mut frames, mut outputs) = (Vec::new(), Vec::new());
+    for image in images.outer_iter().take(IMAGES) {
+        // Pixels 0 to 255 are int8 with zero point −128; one channel, so that the layouts agree.
+        let frame: Vec<i8> = image.iter().map(|&pixel| (pixel ^ 0x80).cast_signed()).collect();
+        session.input_i8(0).expect("an int8 input").copy_from_slice(&frame);
+        session.run().expect("the model runs");
+        outputs.extend_from_slice(session.output_i8(0).expect("an int8 output"));
+        frames.extend(frame);
+    }
+    (frames, outputs)
+}
+
+fn crc(outputs: &[i8]) -> u32 {
+    crc32(&outputs.iter().map(|&value| value.cast_unsigned()).collect::<Vec<_>>())
+}
+
+/// That all bytes are the same; names the first image of which they are not.
+fn assert_same(place: &str, found: &[i8], expected: &[i8]) {
+    assert_eq!(found.len(), expected.len(), "{place}: bytes of output");
+    let width = expected.len() / IMAGES;
+    for (image, (found, expected)) in found.chunks(width).zip(expected.chunks(width)).enumerate() {
+        assert_eq!(found, expected, "{place}, image {image}: not the bits of this machine");
+    }
+}
+
+/// A firmware pays only for the operators that its model uses.
+fn links_no_other_operators(name: &str, firmware: &Elf) {
+    let file = AlignedBytes::from(fs::read(model()).expect("the model is there").as_slice());
+    let model = Model::verify(&file).expect("the model is valid");
+    let symbols = firmware.symbols().expect("the firmware is intact");
+    for op in teff::ops::ALL {
+        // The entry in the table of operators, `teff::ops::NAME`, as the compiler writes it: lengths before names.
+        let entry = format!("4teff3ops{}{}", op.name.len(), op.name.to_uppercase());
+        let used = model.steps().any(|step| step.op.id == op.id);
+        assert_eq!(symbols.iter().any(|symbol| symbol.contains(&entry)), used, "{name}: operator {}", op.name);
+    }
+}
