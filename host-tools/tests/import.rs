@@ -67,7 +67,8 @@ fn to_onnx(y: ArrayD<f32>, port: &Port) -> ArrayD<f32> {
 }
 
 fn run(graph: &Graph, inputs: Vec<ArrayD<f32>>) -> Result<Vec<ArrayD<f32>>> {
-    let inputs = inputs.into_iter().zip(&graph.inputs).map(|(x, port)| to_device(x, port)).collect::<Result<Vec<_>>>()?;
+    let inputs =
+        inputs.into_iter().zip(&graph.inputs).map(|(x, port)| to_device(x, port)).collect::<Result<Vec<_>>>()?;
     let outputs = eval(graph, &inputs)?;
     Ok(outputs.into_iter().zip(&graph.outputs).map(|(y, port)| to_onnx(y, port)).collect())
 }
@@ -76,6 +77,7 @@ fn run(graph: &Graph, inputs: Vec<ArrayD<f32>>) -> Result<Vec<ArrayD<f32>>> {
 fn distance(got: &ArrayD<f32>, want: &ArrayD<f32>) -> f32 {
     assert_eq!(got.len(), want.len());
     let scale = want.iter().fold(1e-6f32, |m, v| m.max(v.abs()));
+    assert!(got.iter().all(|g| g.is_finite()), "a result is not finite");
     got.iter().zip(want).fold(0.0f32, |m, (g, w)| m.max((g - w).abs())) / scale
 }
 
@@ -141,7 +143,11 @@ fn mlperf_tiny_models_give_the_outputs_of_onnx_runtime() {
             worst = worst.max(distance(&got[0], &y.index_axis(Axis(0), i).to_owned()));
         }
         let transposes = count(&graph, "Transpose");
-        println!("{model}: {} nodes, {transposes} transposes, {} MACs, distance {worst:.1e}", graph.nodes.len(), graph.macs());
+        println!(
+            "{model}: {} nodes, {transposes} transposes, {} MACs, distance {worst:.1e}",
+            graph.nodes.len(),
+            graph.macs()
+        );
         assert!(worst <= 1e-4, "{model}: distance {worst}");
         assert_eq!(transposes, 0, "{model}");
     }
@@ -163,7 +169,15 @@ fn the_two_branch_cnn_has_the_operators_of_its_paper() {
     let Some(folder) = shared("architectures") else { return };
     for name in ["lightcnn_14862", "lightcnn_cifar_19622"] {
         let graph = convert(&folder.join(format!("{name}.onnx"))).unwrap();
-        let want = [("Conv2d", 4), ("MaxPool2d", 4), ("Concat", 1), ("FullyConnected", 4), ("Softmax", 1), ("Transpose", 0), ("Clamp", 0)];
+        let want = [
+            ("Conv2d", 4),
+            ("MaxPool2d", 4),
+            ("Concat", 1),
+            ("FullyConnected", 4),
+            ("Softmax", 1),
+            ("Transpose", 0),
+            ("Clamp", 0),
+        ];
         for (op, n) in want {
             assert_eq!(count(&graph, op), n, "{name}: {op}");
         }

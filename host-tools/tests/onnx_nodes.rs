@@ -93,9 +93,9 @@ fn run(case: &Case, constants: &[usize]) -> Outcome {
         }
     }
     let kept = (0..inputs.len()).filter(|i| !constants.contains(i));
-    let shapes = kept.clone().filter_map(|i| {
-        Some((names.get(i)?.clone(), inputs[i].as_ref()?.dims.iter().map(|&d| d as usize).collect()))
-    });
+    let shapes = kept
+        .clone()
+        .filter_map(|i| Some((names.get(i)?.clone(), inputs[i].as_ref()?.dims.iter().map(|&d| d as usize).collect())));
     let options = Options { input_shapes: shapes.collect() };
     let mut graph = match import::from_model(model, None, &options) {
         Ok(graph) => graph,

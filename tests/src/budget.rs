@@ -61,7 +61,9 @@ fn compare(path: &PathBuf, what: &str, figures: &[(&str, u64)]) -> Result<Vec<St
         if exceeds(found, budget) {
             writeln!(faults, "{name} of {what} is {found}, its budget {budget}: {change:+.1} %")?;
         } else if exceeds(budget, found) {
-            hints.push(format!("{name} of {what} is {found}, its budget {budget}: {change:+.1} %; {OVERWRITE}=1 keeps it"));
+            hints.push(format!(
+                "{name} of {what} is {found}, its budget {budget}: {change:+.1} %; {OVERWRITE}=1 keeps it"
+            ));
         }
     }
     if faults.is_empty() {

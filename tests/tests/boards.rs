@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use ndarray::Array4;
 use ndarray_npy::NpzReader;
 use teff::{Model, Session, crc32};
+use teff_tests::{budget, golden, in_ci, root, skip};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::board::{self, Board, Elf, linux};
-use teff_tests::{budget, golden, in_ci, root, skip};
 
 /// How many of the test images are run.
 const IMAGES: usize = 100;

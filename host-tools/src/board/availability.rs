@@ -23,6 +23,14 @@ pub fn availability(board: &Board) -> Result<(), String> {
     target(board.target, &root.join(board.folder))
 }
 
+/// Whether Cargo can build for `target` in the repository.
+///
+/// # Errors
+/// What is missing, and the command that brings it.
+pub fn target_availability(triple: &str) -> Result<(), String> {
+    target(triple, &repository().map_err(|error| error.to_string())?)
+}
+
 /// Whether the emulator `program` is there.
 pub(super) fn emulator(program: &str) -> Result<(), String> {
     program_runs(program).then_some(()).ok_or_else(|| format!("{program} is not installed: run `{INSTALL_QEMU}`"))
@@ -37,7 +45,8 @@ pub(super) fn program_runs(program: &str) -> bool {
 pub(super) fn target(target: &str, folder: &Path) -> Result<(), String> {
     let mut rustc = Command::new("rustc");
     rustc.args(["--print", "target-libdir", "--target", target]).current_dir(folder);
-    let done = process::run(&mut rustc, LIMIT).map_err(|error| format!("{error:#}: install Rust from https://rustup.rs"))?;
+    let done =
+        process::run(&mut rustc, LIMIT).map_err(|error| format!("{error:#}: install Rust from https://rustup.rs"))?;
     let libraries = String::from_utf8_lossy(&done.stdout).trim_end().to_string();
     if done.status.success() && holds_core(Path::new(&libraries)) {
         return Ok(());

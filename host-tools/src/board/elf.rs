@@ -56,6 +56,15 @@ impl Elf {
         Ok(size)
     }
 
+    /// The names of all symbols, as the compiler wrote them.
+    ///
+    /// # Errors
+    /// If the file is damaged.
+    pub fn symbols(&self) -> Result<Vec<String>> {
+        let file = File::parse(self.bytes.as_slice())?;
+        file.symbols().map(|symbol| Ok(symbol.name()?.to_string())).collect()
+    }
+
     /// The address of the function `name`, without the bit that marks Thumb code.
     pub fn function(&self, name: &str) -> Option<u64> {
         let file = File::parse(self.bytes.as_slice()).ok()?;

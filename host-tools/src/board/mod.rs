@@ -34,7 +34,7 @@ mod log;
 mod process;
 mod repository;
 
-pub use availability::availability;
+pub use availability::{availability, target_availability};
 pub use build::{build, build_binary};
 pub use count::Count;
 pub use elf::{Elf, Size};

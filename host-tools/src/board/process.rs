@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_named() {
-        let error = run(&mut Command::new("teff-no-such-program"), Duration::from_secs(1)).err().expect("no such program");
+        let error =
+            run(&mut Command::new("teff-no-such-program"), Duration::from_secs(1)).err().expect("no such program");
         assert!(error.to_string().contains("teff-no-such-program"), "{error}");
     }
 }

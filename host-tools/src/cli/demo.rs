@@ -88,7 +88,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     let shown = teff.strip_prefix(&root).unwrap_or(&teff).display();
     print(&format!(
         "{MODEL}/model.onnx → {shown}\n{parameters} parameters, {macs} multiply-accumulates an image; calibrated on \
-         {calibration}\n\n{}\n",
+         {calibration}\n\n{}",
         convert::render_totals(&report)
     ))?;
 

@@ -99,11 +99,8 @@ impl Importer<'_> {
     /// An NHWC image in the layout of `format` and the shape of the node's output.
     pub(super) fn from_nhwc(&mut self, node: &TypedNode, y: ValueId, format: DataFormat) -> Result<ValueId> {
         let shape = self.shape(node.id.into())?;
-        let y = if format.c_is_last() {
-            y
-        } else {
-            self.transpose(&format!("{}.from_nhwc", node.name), y, &[0, 3, 1, 2])?
-        };
+        let y =
+            if format.c_is_last() { y } else { self.transpose(&format!("{}.from_nhwc", node.name), y, &[0, 3, 1, 2])? };
         self.reshape(&format!("{}.from_image", node.name), y, &shape)
     }
 }

@@ -83,7 +83,8 @@ impl Importer<'_> {
         let len = self.dims(x)[op.axis];
         let indices = indices.cast_to::<i64>()?;
         let wrap = |&i: &i64| usize::try_from(if i < 0 { i + len as i64 } else { i });
-        let at: Vec<usize> = indices.try_as_plain_ram()?.as_slice::<i64>()?.iter().map(wrap).collect::<Result<_, _>>()?;
+        let at: Vec<usize> =
+            indices.try_as_plain_ram()?.as_slice::<i64>()?.iter().map(wrap).collect::<Result<_, _>>()?;
         let (Some(&start), Some(&last)) = (at.first(), at.last()) else { bail!("no index is given") };
         let step = at.get(1).map_or(1, |&second| second.saturating_sub(start));
         let even = step > 0 && at.iter().enumerate().all(|(i, &a)| a == start + i * step);

@@ -39,7 +39,8 @@ pub struct Options {
 pub fn load(path: impl AsRef<Path>, options: &Options) -> Result<Graph> {
     let path = path.as_ref();
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let model = pb::ModelProto::decode(bytes.as_slice()).with_context(|| format!("{} is no ONNX model", path.display()))?;
+    let model =
+        pb::ModelProto::decode(bytes.as_slice()).with_context(|| format!("{} is no ONNX model", path.display()))?;
     from_model(model, path.parent(), options).with_context(|| format!("cannot convert {}", path.display()))
 }
 

@@ -45,7 +45,11 @@ impl Importer<'_> {
         };
         let x = self.value(node, inputs, x_slot)?;
         let roles = roles(op, (x_slot, &self.dims(x)), (w_slot, weights.shape()))?;
-        if product(&roles.batch) > 1 { self.grouped(node, x, weights, &roles) } else { self.dense(node, x, weights, &roles) }
+        if product(&roles.batch) > 1 {
+            self.grouped(node, x, weights, &roles)
+        } else {
+            self.dense(node, x, weights, &roles)
+        }
     }
 
     /// One matrix for all rows: a fully connected layer.

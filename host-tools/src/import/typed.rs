@@ -1,6 +1,6 @@
 //! Walks tract's typed graph and builds the IR.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context, Result, bail, ensure};
 use ndarray::{ArrayD, IxDyn};
@@ -52,6 +52,7 @@ pub(super) fn import(model: &TypedModel, proto: &ModelProto) -> Result<Graph> {
     if !refused.is_empty() {
         return Err(Unsupported { nodes: refused }.into());
     }
+    names.rename(&mut importer.graph);
     let outputs = proto.graph.iter().flat_map(|g| &g.output);
     for (&outlet, output) in model.output_outlets()?.iter().zip(outputs) {
         let Wire::Value(value) = importer.wire(outlet)? else {
@@ -87,11 +88,15 @@ impl Importer<'_> {
         if inputs.iter().any(|w| matches!(w, Wire::Broken)) {
             return self.replace(node);
         }
-        let wire = self.operator(node, &inputs).or_else(|refused| self.claimed(node, &inputs).unwrap_or(Err(refused)))?;
+        let wire =
+            self.operator(node, &inputs).or_else(|refused| self.claimed(node, &inputs).unwrap_or(Err(refused)))?;
         ensure!(node.outputs.len() == 1, "a node with {} outputs", node.outputs.len());
         if let Wire::Value(value) = wire {
             let (got, want) = (&self.graph.value(value).shape, self.shape(node.id.into())?);
-            ensure!(*got == want, "the result has the shape {got:?} instead of {want:?}: operands of these shapes do not combine");
+            ensure!(
+                *got == want,
+                "the result has the shape {got:?} instead of {want:?}: operands of these shapes do not combine"
+            );
         }
         self.wires.insert(node.id.into(), wire);
         Ok(())
@@ -156,7 +161,9 @@ impl Importer<'_> {
         let fact = self.model.outlet_fact(outlet)?;
         match fact.shape.as_concrete() {
             Some(shape) => Ok(shape.to_vec()),
-            None => bail!("the shape {:?} is not fixed: fix the input's shape with --input name=1,3,48,192", fact.shape),
+            None => {
+                bail!("the shape {:?} is not fixed: fix the input's shape with --input name=1,3,48,192", fact.shape)
+            }
         }
     }
 
@@ -169,7 +176,10 @@ impl Importer<'_> {
                 Ok(self.graph.constant(format!("{}.{i}", node.name), data))
             }
             Wire::Mask { .. } | Wire::Broken => {
-                bail!("only float tensors are read: operand {i} is {:?}", self.model.outlet_fact(node.inputs[i])?.datum_type)
+                bail!(
+                    "only float tensors are read: operand {i} is {:?}",
+                    self.model.outlet_fact(node.inputs[i])?.datum_type
+                )
             }
         }
     }
@@ -209,7 +219,11 @@ pub(super) fn constant(inputs: &[Wire], i: usize) -> Option<&Arc<Tensor>> {
 
 /// The elements of a float32 tensor.
 pub(super) fn floats(tensor: &Tensor) -> Result<ArrayD<f32>> {
-    ensure!(tensor.datum_type() == DatumType::F32, "only float32 constants are read, this one is {:?}", tensor.datum_type());
+    ensure!(
+        tensor.datum_type() == DatumType::F32,
+        "only float32 constants are read, this one is {:?}",
+        tensor.datum_type()
+    );
     let data = tensor.to_plain_array_view::<f32>()?;
     Ok(ArrayD::from_shape_vec(IxDyn(data.shape()), data.iter().copied().collect())?)
 }
@@ -223,10 +237,30 @@ impl<'a> OnnxNames<'a> {
         OnnxNames(nodes.map(|n| (vet::node_name(n), n.op_type.as_str())).collect())
     }
 
+    /// The name and operator of the ONNX node from which `name` is derived.
+    fn find<'n>(&self, name: &'n str) -> Option<(&'n str, &'a str)> {
+        let ends = name.char_indices().map(|(i, _)| i).chain([name.len()]).rev();
+        let whole_word = |end: &usize| !name[*end..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        ends.filter(whole_word).map(|end| &name[..end]).find_map(|name| Some((name, *self.0.get(name)?)))
+    }
+
+    /// Gives the last node that computes something for an ONNX node that node's own name.
+    fn rename(&self, graph: &mut Graph) {
+        let mut named: HashSet<String> = graph.nodes.iter().map(|n| n.name.clone()).collect();
+        for node in graph.nodes.iter_mut().rev() {
+            if matches!(node.op, Op::Transpose(_) | Op::Reshape(_)) {
+                continue;
+            }
+            if let Some((name, _)) = self.find(&node.name)
+                && named.insert(name.to_string())
+            {
+                node.name = name.to_string();
+            }
+        }
+    }
+
     fn entry(&self, model: &TypedModel, node: &TypedNode, advice: String) -> UnsupportedNode {
-        let ends = node.name.char_indices().map(|(i, _)| i).chain([node.name.len()]).rev();
-        let found = ends.map(|end| &node.name[..end]).find_map(|name| Some((name, *self.0.get(name)?)));
-        let (name, op) = match found {
+        let (name, op) = match self.find(&node.name) {
             Some((name, op)) => (name.to_string(), op.to_string()),
             None => (node.name.clone(), node.op().name().to_string()),
         };

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use anyhow::{Result, bail};
 use tract_onnx::pb::{
-    self, GraphProto, ModelProto, NodeProto, TensorShapeProto, attribute_proto::AttributeType,
-    tensor_proto::DataType, tensor_shape_proto::dimension::Value as Dim, type_proto,
+    self, GraphProto, ModelProto, NodeProto, TensorShapeProto, attribute_proto::AttributeType, tensor_proto::DataType,
+    tensor_shape_proto::dimension::Value as Dim, type_proto,
 };
 
 use super::{Options, Unsupported, UnsupportedNode};
@@ -13,16 +13,105 @@ use super::{Options, Unsupported, UnsupportedNode};
 /// Operators that tract reads right, as far as the ONNX node tests show. Many of them can be converted only in constant
 /// subgraphs or in some of their forms: that is for the typed graph to tell.
 const READABLE: &[&str] = &[
-    "Abs", "Acos", "Acosh", "Add", "And", "Asin", "Asinh", "Atan", "Atanh", "AveragePool", "BatchNormalization", "Cast",
-    "Ceil", "Celu", "Clip", "Concat", "Constant", "ConstantOfShape", "Conv", "Cos", "Cosh", "DepthToSpace", "Div",
-    "Dropout", "Einsum", "Elu", "Equal", "Erf", "Exp", "Expand", "Flatten", "Floor", "Gather", "Gelu", "Gemm",
-    "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "Identity",
-    "InstanceNormalization", "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "Log",
-    "MatMul", "Max", "MaxPool", "Mean", "Min", "Mish", "Mul", "Neg", "Not", "Or", "PRelu", "Pad", "Pow", "Range",
-    "Reciprocal", "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape",
-    "Round", "Selu", "Shape", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Size", "Slice", "Softmax", "Softplus",
-    "Softsign", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Swish", "Tan", "Tanh", "ThresholdedRelu",
-    "Tile", "Transpose", "Unsqueeze", "Where", "Xor",
+    "Abs",
+    "Acos",
+    "Acosh",
+    "Add",
+    "And",
+    "Asin",
+    "Asinh",
+    "Atan",
+    "Atanh",
+    "AveragePool",
+    "BatchNormalization",
+    "Cast",
+    "Ceil",
+    "Celu",
+    "Clip",
+    "Concat",
+    "Constant",
+    "ConstantOfShape",
+    "Conv",
+    "Cos",
+    "Cosh",
+    "DepthToSpace",
+    "Div",
+    "Dropout",
+    "Einsum",
+    "Elu",
+    "Equal",
+    "Erf",
+    "Exp",
+    "Expand",
+    "Flatten",
+    "Floor",
+    "Gather",
+    "Gelu",
+    "Gemm",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "Greater",
+    "GreaterOrEqual",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "InstanceNormalization",
+    "LayerNormalization",
+    "LeakyRelu",
+    "Less",
+    "LessOrEqual",
+    "Log",
+    "MatMul",
+    "Max",
+    "MaxPool",
+    "Mean",
+    "Min",
+    "Mish",
+    "Mul",
+    "Neg",
+    "Not",
+    "Or",
+    "PRelu",
+    "Pad",
+    "Pow",
+    "Range",
+    "Reciprocal",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceSum",
+    "ReduceSumSquare",
+    "Relu",
+    "Reshape",
+    "Round",
+    "Selu",
+    "Shape",
+    "Shrink",
+    "Sigmoid",
+    "Sign",
+    "Sin",
+    "Sinh",
+    "Size",
+    "Slice",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "SpaceToDepth",
+    "Split",
+    "Sqrt",
+    "Squeeze",
+    "Sub",
+    "Sum",
+    "Swish",
+    "Tan",
+    "Tanh",
+    "ThresholdedRelu",
+    "Tile",
+    "Transpose",
+    "Unsqueeze",
+    "Where",
+    "Xor",
 ];
 
 /// Oldest operator set whose meaning tract follows.
@@ -31,7 +120,8 @@ const OLDEST_OPSET: i64 = 7;
 /// Lists every node and input that is refused whatever its context.
 pub(super) fn check(model: &ModelProto) -> Result<()> {
     let Some(graph) = &model.graph else { bail!("the file holds no graph") };
-    let opset = model.opset_import.iter().find(|o| matches!(o.domain.as_str(), "" | "ai.onnx")).map_or(0, |o| o.version);
+    let opset =
+        model.opset_import.iter().find(|o| matches!(o.domain.as_str(), "" | "ai.onnx")).map_or(0, |o| o.version);
     if opset < OLDEST_OPSET {
         bail!("operator set {opset} is too old: export the model with operator set 13 or later");
     }
@@ -40,7 +130,8 @@ pub(super) fn check(model: &ModelProto) -> Result<()> {
     }
     let shapes = Shapes::new(graph);
     let mut constants = constants(graph);
-    let mut nodes: Vec<_> = inputs(graph).filter_map(|input| refuse_input(input).map(|a| input_entry(input, a))).collect();
+    let mut nodes: Vec<_> =
+        inputs(graph).filter_map(|input| refuse_input(input).map(|a| input_entry(input, a))).collect();
     for node in &graph.node {
         if let Some(advice) = refuse_node(node, opset, &constants) {
             let shapes = node.input.iter().filter(|i| !i.is_empty()).map(|i| shapes.text(i)).collect();
@@ -197,7 +288,7 @@ fn int(node: &NodeProto, name: &str) -> Option<i64> {
 
 /// The node's name, or its first output's.
 pub(super) fn node_name(node: &NodeProto) -> &str {
-    let output = node.output.first().map_or("", String::as_str);
+    let output = node.output.iter().find(|o| !o.is_empty()).map_or("", String::as_str);
     if node.name.is_empty() { output } else { &node.name }
 }
 

@@ -130,7 +130,11 @@ impl Graph {
         node.name = format!("{name}.{}", then.name().to_lowercase());
         (node.op, node.inputs) = (then, vec![inner]);
         let shape = self.nodes[at + 1].op.infer(&[&self.value(inner).shape])?;
-        anyhow::ensure!(shape == self.value(old).shape, "{name}: rewritten from {:?} to {shape:?}", self.value(old).shape);
+        anyhow::ensure!(
+            shape == self.value(old).shape,
+            "{name}: rewritten from {:?} to {shape:?}",
+            self.value(old).shape
+        );
         Ok(())
     }
 

@@ -54,7 +54,8 @@ fn follow(graph: &Graph, value: ValueId, root: ValueId, nodes: &mut Vec<usize>, 
     if let Some(c) = uniform(graph, value) {
         // A constant of more axes or elements would widen the result.
         let (shape, whole) = (&graph.value(value).shape, &graph.value(root).shape);
-        let fits = shape.len() <= whole.len() && shape.iter().rev().zip(whole.iter().rev()).all(|(&c, &w)| c == 1 || c == w);
+        let fits =
+            shape.len() <= whole.len() && shape.iter().rev().zip(whole.iter().rev()).all(|(&c, &w)| c == 1 || c == w);
         return fits.then_some(Expr::Const(c));
     }
     if depth == 0 || graph.value(value).shape != graph.value(root).shape {

@@ -10,7 +10,7 @@ use crate::ops::{Op, shape};
 pub(super) fn run(graph: &mut Graph) -> Result<bool> {
     sweep(graph, |graph, at| {
         let node = &graph.nodes[at];
-        if !matches!(node.op, Op::Add(_) | Op::Sub(_) | Op::Mul(_)) {
+        if !matches!(node.op, Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Maximum(_)) {
             return Ok(false);
         }
         let want = graph.value(node.outputs[0]).shape.clone();

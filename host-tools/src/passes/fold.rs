@@ -5,7 +5,7 @@ use ndarray::{ArrayD, Axis, IxDyn};
 
 use super::{fuse::shorter_name, sweep};
 use crate::ir::{Graph, ValueId};
-use crate::ops::Op;
+use crate::ops::{Op, clamp::Clamp};
 
 /// Folds products and sums with constants into convolutions and fully connected layers.
 pub(super) fn run(graph: &mut Graph) -> Result<bool> {
@@ -18,14 +18,14 @@ struct Affine {
     term: ArrayD<f32>,
 }
 
-/// Node `at` as an affine function of its activation, whose last axis has `channels` elements.
-fn affine(graph: &Graph, at: usize, channels: usize) -> Option<(Affine, ValueId)> {
+/// Node `at` as an affine function of its activation, whose last axis has `channels` elements, and its bounds.
+fn affine(graph: &Graph, at: usize, channels: usize) -> Option<(Affine, ValueId, Option<Clamp>)> {
     let node = &graph.nodes[at];
-    let unbounded = match &node.op {
-        Op::Add(op) => op.clamp.is_none(),
-        Op::Sub(op) => op.clamp.is_none(),
-        Op::Mul(op) => op.clamp.is_none(),
-        _ => false,
+    let clamp = match &node.op {
+        Op::Add(op) => op.clamp,
+        Op::Sub(op) => op.clamp,
+        Op::Mul(op) => op.clamp,
+        _ => return None,
     };
     let [a, b] = *node.inputs.as_slice() else { return None };
     let (x, constant, swapped) = match (graph.data(a), graph.data(b)) {
@@ -33,7 +33,7 @@ fn affine(graph: &Graph, at: usize, channels: usize) -> Option<(Affine, ValueId)
         (Some(c), None) => (b, c, true),
         _ => return None,
     };
-    if !unbounded || graph.value(x).shape != graph.value(node.outputs[0]).shape {
+    if graph.value(x).shape != graph.value(node.outputs[0]).shape {
         return None;
     }
     let last = constant.shape().last().copied().unwrap_or(1);
@@ -49,29 +49,32 @@ fn affine(graph: &Graph, at: usize, channels: usize) -> Option<(Affine, ValueId)
         (Op::Mul(_), _) => Affine { factor: constant, term: filled(0.0) },
         _ => return None,
     };
-    Some((affine, x))
+    Some((affine, x, clamp))
 }
 
-/// Whether a node multiplies by weights and has no bound, and its output channels.
-fn linear(graph: &Graph, at: usize) -> Option<usize> {
-    let node = &graph.nodes[at];
-    let unbounded = match &node.op {
-        Op::Conv2d(op) => op.clamp.is_none(),
-        Op::FullyConnected(op) => op.clamp.is_none(),
-        _ => false,
-    };
-    let weights = graph.data(*node.inputs.get(1)?)?;
-    let bias_is_constant = node.inputs.get(2).is_none_or(|&b| graph.data(b).is_some());
-    (unbounded && bias_is_constant).then(|| weights.shape()[0])
+/// The output channels of a node that multiplies by constant weights, and the bounds of its result.
+fn linear(graph: &mut Graph, at: usize) -> Option<(usize, &mut Option<Clamp>)> {
+    let inputs = &graph.nodes[at].inputs;
+    let weights = graph.data(*inputs.get(1)?)?;
+    let channels = weights.shape().first().copied()?;
+    if inputs.get(2).is_some_and(|&b| graph.data(b).is_none()) {
+        return None;
+    }
+    match &mut graph.nodes[at].op {
+        Op::Conv2d(op) => Some((channels, &mut op.clamp)),
+        Op::FullyConnected(op) => Some((channels, &mut op.clamp)),
+        _ => None,
+    }
 }
 
 /// An affine node behind a linear one.
 fn behind(graph: &mut Graph, at: usize) -> Result<bool> {
     let Some(&channels) = graph.value(graph.nodes[at].outputs[0]).shape.last() else { return Ok(false) };
-    let Some((affine, x)) = affine(graph, at, channels) else { return Ok(false) };
-    let Some(producer) = graph.producer(x).filter(|&p| linear(graph, p) == Some(channels)) else { return Ok(false) };
-    if graph.sole_consumer(x).is_none() {
-        return Ok(false);
+    let Some((affine, x, clamp)) = affine(graph, at, channels) else { return Ok(false) };
+    let Some(producer) = graph.producer(x).filter(|_| graph.sole_consumer(x).is_some()) else { return Ok(false) };
+    match linear(graph, producer) {
+        Some((outputs, bounds @ None)) if outputs == channels => *bounds = clamp,
+        _ => return Ok(false),
     }
     let mut node = graph.nodes[producer].clone();
     let mut weights = weights(graph, node.inputs[1]);
@@ -88,12 +91,12 @@ fn behind(graph: &mut Graph, at: usize) -> Result<bool> {
 
 /// An affine node before a linear one; a term only where there is no padding, which it would not reach.
 fn before(graph: &mut Graph, at: usize) -> Result<bool> {
-    let Some(outputs) = weights_and_any_bound(graph, at) else { return Ok(false) };
+    let Some((outputs, _)) = linear(graph, at) else { return Ok(false) };
     let node = &graph.nodes[at];
     let x = node.inputs[0];
     let Some(&channels) = graph.value(x).shape.last() else { return Ok(false) };
     let Some(producer) = graph.producer(x) else { return Ok(false) };
-    let Some((affine, source)) = affine(graph, producer, channels) else { return Ok(false) };
+    let Some((affine, source, None)) = affine(graph, producer, channels) else { return Ok(false) };
     let (groups, padded) = match &node.op {
         Op::Conv2d(op) => (op.groups, op.pad != [0; 4]),
         _ => (1, false),
@@ -121,16 +124,6 @@ fn before(graph: &mut Graph, at: usize) -> Result<bool> {
     Ok(true)
 }
 
-/// As [`linear`], whatever bounds the result.
-fn weights_and_any_bound(graph: &Graph, at: usize) -> Option<usize> {
-    let node = &graph.nodes[at];
-    let weights = match &node.op {
-        Op::Conv2d(_) | Op::FullyConnected(_) => graph.data(*node.inputs.get(1)?)?,
-        _ => return None,
-    };
-    node.inputs.get(2).is_none_or(|&b| graph.data(b).is_some()).then(|| weights.shape()[0])
-}
-
 fn weights(graph: &Graph, id: ValueId) -> ArrayD<f32> {
     graph.data(id).map(|d| d.as_ref().clone()).unwrap_or_default()
 }
@@ -153,6 +146,7 @@ fn set_weights(graph: &mut Graph, inputs: &mut Vec<ValueId>, weights: ArrayD<f32
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::ops::{
         add::Add, conv2d::Conv2d, fully_connected::FullyConnected, max_pool2d::MaxPool2d, mul::Mul, sub::Sub,
     };
@@ -169,7 +163,7 @@ mod tests {
         let y = h.push(conv(2, [1, 0, 1, 1]), &[h.x, w]);
         let y = h.push(Mul { clamp: None }, &[scale, y]);
         let y = h.push(Add { clamp: None }, &[y, shift]);
-        let y = h.push(Sub { clamp: None }, &[shift, y]);
+        let y = h.push(Sub { clamp: Some(Clamp::RELU) }, &[shift, y]);
         assert_eq!(h.check(y).1, ["Conv2d"]);
     }
 

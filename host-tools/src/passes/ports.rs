@@ -13,7 +13,7 @@ pub(super) fn run(graph: &mut Graph) -> Result<bool> {
         changed |= input(graph, port)?;
     }
     for port in 0..graph.outputs.len() {
-        changed |= output(graph, port)?;
+        changed |= output(graph, port);
     }
     Ok(changed)
 }
@@ -33,11 +33,8 @@ fn input(graph: &mut Graph, port: usize) -> Result<bool> {
         return Ok(false);
     }
     let shape = transpose.pick(&graph.value(x).shape);
-    let (name, old) = (graph.value(x).name.clone(), &mut graph.inputs[port]);
-    old.perm = match &old.perm {
-        Some(perm) => Some(transpose.pick(perm)),
-        None => Some(transpose.perm.clone()),
-    };
+    let name = graph.value(x).name.clone();
+    compose(&mut graph.inputs[port].perm, &transpose);
     let filled = graph.activation(name.clone(), &shape);
     graph.inputs[port].value = filled;
     let mut superfluous = Vec::new();
@@ -90,25 +87,27 @@ fn wanted(graph: &Graph, reader: usize) -> Option<Transpose> {
 }
 
 /// The transpose that writes an output is left to whoever reads it.
-fn output(graph: &mut Graph, port: usize) -> Result<bool> {
+fn output(graph: &mut Graph, port: usize) -> bool {
     let y = graph.outputs[port].value;
-    let Some(at) = graph.producer(y) else { return Ok(false) };
-    let Op::Transpose(transpose) = graph.nodes[at].op.clone() else { return Ok(false) };
+    let Some(at) = graph.producer(y) else { return false };
+    let Op::Transpose(transpose) = graph.nodes[at].op.clone() else { return false };
     let x: ValueId = graph.nodes[at].inputs[0];
     let computed_once = graph.producer(x).is_some() && graph.outputs.iter().filter(|p| p.value == y).count() == 1;
     if !computed_once {
-        return Ok(false);
+        return false;
     }
-    let inverse = transpose.inverse();
-    let old = graph.outputs.get_mut(port).context("a port")?;
-    old.perm = match &old.perm {
-        Some(perm) => Some(inverse.pick(perm)),
-        None => Some(inverse.perm),
-    };
-    old.value = x;
-    Ok(true)
+    let output = &mut graph.outputs[port];
+    compose(&mut output.perm, &transpose.inverse());
+    output.value = x;
+    true
 }
 
+/// The layout of a port whose tensor is transposed once more.
+fn compose(perm: &mut Option<Vec<usize>>, transpose: &Transpose) {
+    let before = Transpose { perm: perm.take().unwrap_or_else(|| (0..transpose.perm.len()).collect()) };
+    let after = before.then(transpose);
+    *perm = (!after.is_identity()).then_some(after.perm);
+}
 
 #[cfg(test)]
 mod tests {
@@ -118,7 +117,8 @@ mod tests {
 
     fn conv(h: &mut Harness, x: ValueId, c: usize) -> ValueId {
         let w = h.weight(&[c, 1, 3, c]);
-        let conv = Conv2d { kernel: [1, 3], stride: [1, 1], pad: [0, 1, 0, 1], dilation: [1, 1], groups: 1, clamp: None };
+        let conv =
+            Conv2d { kernel: [1, 3], stride: [1, 1], pad: [0, 1, 0, 1], dilation: [1, 1], groups: 1, clamp: None };
         h.push(conv, &[x, w])
     }
 

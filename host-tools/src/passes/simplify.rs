@@ -4,9 +4,7 @@ use anyhow::Result;
 
 use super::sweep;
 use crate::ir::{Graph, ValueId, scalar};
-use crate::ops::{
-    Op, clamp::Clamp, reduce_mean::ReduceMean, reshape::Reshape, transpose::Transpose,
-};
+use crate::ops::{Op, reduce_mean::ReduceMean, reshape::Reshape};
 
 /// Removes operators that do nothing, computes what depends on constants only, merges neighbours of one kind and
 /// drops repetitions.
@@ -49,7 +47,8 @@ fn bypass(graph: &mut Graph, at: usize) -> bool {
 /// A node whose operands are all constants.
 fn constant(graph: &mut Graph, at: usize) -> Result<bool> {
     let node = &graph.nodes[at];
-    let Some(operands) = node.inputs.iter().map(|&i| graph.data(i).map(|d| d.as_ref())).collect::<Option<Vec<_>>>() else {
+    let Some(operands) = node.inputs.iter().map(|&i| graph.data(i).map(|d| d.as_ref())).collect::<Option<Vec<_>>>()
+    else {
         return Ok(false);
     };
     let (y, result) = (node.outputs[0], node.op.eval(&operands)?);
@@ -79,7 +78,9 @@ fn merge(graph: &mut Graph, at: usize) -> Result<bool> {
         (Op::Reshape(_), Op::Reshape(op)) => op.clone().into(),
         (Op::Transpose(first), Op::Transpose(next)) => first.then(next).into(),
         (Op::Clamp(first), Op::Clamp(next)) => first.then(*next).into(),
-        (Op::ReduceSum(sum), Op::Mul(mul)) if mul.clamp.is_none() && graph.sole_consumer(node.inputs[slot]).is_some() => {
+        (Op::ReduceSum(sum), Op::Mul(mul))
+            if mul.clamp.is_none() && graph.sole_consumer(node.inputs[slot]).is_some() =>
+        {
             let shape = &graph.value(producer.inputs[0]).shape;
             let count = sum.axes.iter().map(|&a| shape[a]).product::<usize>() as f32;
             match scalar::uniform(graph, node.inputs[1 - slot]) {
@@ -121,11 +122,10 @@ fn merge_equal(graph: &mut Graph) -> bool {
     changed
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::{mul::Mul, reduce_sum::ReduceSum};
+    use crate::ops::{clamp::Clamp, mul::Mul, reduce_sum::ReduceSum, transpose::Transpose};
     use crate::passes::testing::Harness;
 
     #[test]

@@ -13,7 +13,7 @@ pub(super) fn run(graph: &mut Graph) -> Result<bool> {
         let node = &graph.nodes[at];
         let inputs = match &node.op {
             Op::Clamp(_) | Op::Table(_) | Op::Requantize(_) => source(graph, node.inputs[0]).map(|x| vec![x]),
-            Op::Add(_) | Op::Sub(_) | Op::Mul(_) => operands(graph, at)?,
+            Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Maximum(_) => operands(graph, at)?,
             _ => None,
         };
         let Some(inputs) = inputs else { return Ok(false) };
@@ -32,7 +32,7 @@ fn source(graph: &Graph, value: ValueId) -> Option<ValueId> {
 }
 
 /// The operands of a binary operator before their reshapes: both from one shape to one shape, or one and a constant
-/// that varies along the last axis at most, which the reshape leaves as it is.
+/// that can follow.
 fn operands(graph: &mut Graph, at: usize) -> Result<Option<Vec<ValueId>>> {
     let node = &graph.nodes[at];
     let [a, b] = [node.inputs[0], node.inputs[1]];
@@ -46,18 +46,35 @@ fn operands(graph: &mut Graph, at: usize) -> Result<Option<Vec<ValueId>>> {
         _ => return Ok(None),
     };
     let Some(data) = graph.data(node.inputs[constant]) else { return Ok(None) };
-    let whole = &graph.value(node.inputs[1 - constant]).shape;
-    let last = data.shape().last().copied().unwrap_or(1);
-    let by_channel = data.len() == last && (last == 1 || whole.last() == shape(x).last());
-    // A constant of more axes or elements than the activation would widen the result.
-    if !by_channel || data.ndim() > whole.len() || (last != 1 && whole.last() != Some(&last)) {
-        return Ok(None);
+    let (from, to) = (shape(x), &graph.value(node.inputs[1 - constant]).shape);
+    if graph.value(node.outputs[0]).shape != *to {
+        return Ok(None); // the constant widens the activation
     }
-    let data = data.as_ref().clone().into_shape_with_order(IxDyn(&[last]))?;
+    let Some(shape) = constant_before(data.shape(), from, to) else { return Ok(None) };
+    let data = data.as_ref().clone().into_shape_with_order(IxDyn(&shape))?;
     let name = graph.value(node.inputs[constant]).name.clone();
     let mut inputs = vec![x, x];
     inputs[constant] = graph.constant(name, data);
     Ok(Some(inputs))
+}
+
+/// The shape that makes a constant of the shape `c`, which broadcasts to `to`, broadcast to `from` in the same way.
+fn constant_before(c: &[usize], from: &[usize], to: &[usize]) -> Option<Vec<usize>> {
+    let last = c.last().copied().unwrap_or(1);
+    if c.iter().product::<usize>() == last && (last == 1 || from.last() == to.last()) {
+        return Some(vec![last]);
+    }
+    // A reshape that only adds and removes axes of length 1: the longer axes correspond.
+    let long = |s: &[usize]| (0..s.len()).filter(|&i| s[i] != 1).collect::<Vec<_>>();
+    let (long_from, long_to) = (long(from), long(to));
+    if long_from.iter().map(|&i| from[i]).ne(long_to.iter().map(|&i| to[i])) {
+        return None;
+    }
+    let mut shape = vec![1; from.len()];
+    for (f, t) in long_from.into_iter().zip(long_to) {
+        shape[f] = (t + c.len()).checked_sub(to.len()).map_or(1, |i| c[i]);
+    }
+    Some(shape)
 }
 
 #[cfg(test)]
@@ -77,6 +94,13 @@ mod tests {
         let y = h.push(Add { clamp: None }, &[y, z]);
         let y = h.push(Reshape { shape: vec![1, 1, 4, 3] }, &[y]);
         assert_eq!(h.check(y).1, ["Mul", "Table"]);
+    }
+
+    #[test]
+    fn constants_follow_axes_of_length_one() {
+        assert_eq!(constant_before(&[4, 1], &[1, 4, 1, 3], &[4, 3]).unwrap(), [1, 4, 1, 1]);
+        assert_eq!(constant_before(&[1, 8, 1, 1], &[1, 1, 1, 8], &[1, 8, 1, 1]).unwrap(), [1, 1, 1, 8]);
+        assert!(constant_before(&[4, 1], &[12], &[4, 3]).is_none());
     }
 
     #[test]

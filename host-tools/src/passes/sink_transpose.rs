@@ -47,7 +47,7 @@ pub(super) fn node(graph: &mut Graph, at: usize) -> Result<bool> {
             let Some(inputs) = untransposed(graph, at, &transpose)? else { return Ok(false) };
             return graph_rewrite(graph, at, &op.into(), inputs, transpose);
         }
-        Op::Add(_) | Op::Sub(_) | Op::Mul(_) => {
+        Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Maximum(_) => {
             if graph.value(node.outputs[0]).shape.len() != perm.len() {
                 return Ok(false);
             }
@@ -56,7 +56,9 @@ pub(super) fn node(graph: &mut Graph, at: usize) -> Result<bool> {
             return graph_rewrite(graph, at, &op, inputs, transpose);
         }
         Op::Reshape(op) => {
-            let Some((op, then)) = through_reshape(&graph.value(x).shape, &transpose, &op.shape) else { return Ok(false) };
+            let Some((op, then)) = through_reshape(&graph.value(x).shape, &transpose, &op.shape) else {
+                return Ok(false);
+            };
             (op.into(), vec![x], then)
         }
         _ => return Ok(false),
@@ -66,7 +68,13 @@ pub(super) fn node(graph: &mut Graph, at: usize) -> Result<bool> {
 }
 
 /// The operands that stand ready before node `at`, which inserted nodes may have pushed down.
-fn graph_rewrite(graph: &mut Graph, at: usize, op: &Op, inputs: (Vec<ValueId>, usize), then: Transpose) -> Result<bool> {
+fn graph_rewrite(
+    graph: &mut Graph,
+    at: usize,
+    op: &Op,
+    inputs: (Vec<ValueId>, usize),
+    then: Transpose,
+) -> Result<bool> {
     let (inputs, inserted) = inputs;
     graph.rewrite(at + inserted, op.clone(), &inputs, then.into())?;
     Ok(true)

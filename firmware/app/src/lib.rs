@@ -1,0 +1,22 @@
+//! Teff applications that know no board: they see frames, results and pins through `embedded-io` and `embedded-hal`.
+//!
+//! A board crate brings the peripherals, the memory and the embedded model, and calls [`digits::run`].
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`digits`] | runs the model on each frame of a stream and writes the outputs |
+//! | [`markers`] | the two functions between which instructions are counted |
+//!
+//! Errors are returned with their cause; nothing here panics. Logs go through `defmt` under the feature of that name.
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+#[macro_use]
+mod log;
+pub mod digits;
+mod error;
+pub mod markers;
+
+pub use error::Error;

@@ -1,0 +1,106 @@
+//! From the bytes of a model to the source that embeds it.
+
+use std::collections::BTreeMap;
+
+use teff::Model;
+
+use crate::Budget;
+use crate::error::EmbedError;
+
+/// A model as the firmware sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Embedding {
+    /// Rust items `MODEL`, `MEMORY_LEN` and `OPS`; reads `model.teff` from the folder that it is in.
+    pub source: String,
+    /// Bytes of arena and state.
+    pub memory_len: usize,
+    /// Names of the operators, each once, in the order of their ids.
+    pub ops: Vec<&'static str>,
+}
+
+/// Checks `file` and that it fits `budget`, and writes the source that embeds it.
+///
+/// # Errors
+/// If the file is no valid model, or does not fit.
+pub fn embed(file: &[u8], budget: Budget) -> Result<Embedding, EmbedError> {
+    if file.len() > budget.flash {
+        return Err(EmbedError::Flash { needed: file.len(), budget: budget.flash });
+    }
+    let mut buffer = vec![0; file.len() + ALIGNMENT];
+    let start = buffer.as_ptr().align_offset(ALIGNMENT);
+    let aligned = &mut buffer[start..start + file.len()];
+    aligned.copy_from_slice(file);
+    let model = Model::verify(aligned).map_err(EmbedError::Invalid)?;
+
+    let memory_len = model.memory_len();
+    if memory_len > budget.ram {
+        return Err(EmbedError::Ram { needed: memory_len, budget: budget.ram });
+    }
+    let ops: BTreeMap<u16, &'static str> = model.steps().map(|step| (step.op.id, step.op.name)).collect();
+    let ops: Vec<_> = ops.into_values().collect();
+    Ok(Embedding { source: source(file.len(), memory_len, &ops), memory_len, ops })
+}
+
+const ALIGNMENT: usize = align_of::<teff::Aligned<u8>>();
+
+fn source(file_len: usize, memory_len: usize, ops: &[&str]) -> String {
+    // The table of operators names each static after the operator's file, in capitals.
+    let statics: Vec<_> = ops.iter().map(|name| format!("&::teff::ops::{}", name.to_uppercase())).collect();
+    let statics = statics.join(", ");
+    format!(
+        "\
+/// The model file, aligned to {ALIGNMENT} bytes.
+pub static MODEL: &[u8] = &MODEL_FILE.0;
+static MODEL_FILE: ::teff::Aligned<[u8; {file_len}]> =
+    ::teff::Aligned(*include_bytes!(concat!(env!(\"OUT_DIR\"), \"/model.teff\")));
+
+/// Bytes of arena and state.
+pub const MEMORY_LEN: usize = {memory_len};
+
+/// The operators that the model uses.
+pub static OPS: &[&::teff::ops::OpDef] = &[{statics}];
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const ROOMY: Budget = Budget { flash: usize::MAX, ram: usize::MAX };
+
+    fn shipped() -> Vec<u8> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/lightcnn-mnist/model.teff");
+        std::fs::read(path).expect("the repository holds the model")
+    }
+
+    #[test]
+    fn every_operator_is_named_once() {
+        let embedding = embed(&shipped(), ROOMY).expect("the model is valid");
+        assert_eq!(embedding.source.matches("::teff::ops::CONV2D").count(), 1);
+        assert!(embedding.ops.iter().all(|name| teff::ops::ALL.iter().any(|op| op.name == *name)));
+        assert!(embedding.source.contains(&format!("MEMORY_LEN: usize = {};", embedding.memory_len)));
+    }
+
+    #[test]
+    fn a_model_that_does_not_fit_is_refused_with_both_numbers() {
+        let file = shipped();
+        let small = Budget { flash: file.len() - 1, ..ROOMY };
+        let error = embed(&file, small).expect_err("one byte is missing");
+        assert_eq!(error, EmbedError::Flash { needed: file.len(), budget: file.len() - 1 });
+        assert!(error.to_string().ends_with("1 bytes too many"), "{error}");
+
+        let memory_len = embed(&file, ROOMY).expect("the model is valid").memory_len;
+        let small = Budget { ram: memory_len - 1, ..ROOMY };
+        assert_eq!(embed(&file, small), Err(EmbedError::Ram { needed: memory_len, budget: memory_len - 1 }));
+        assert!(embed(&file, Budget { flash: file.len(), ram: memory_len }).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_model_is_refused() {
+        assert!(matches!(embed(b"not a model", ROOMY), Err(EmbedError::Invalid(_))));
+    }
+}

@@ -1,0 +1,67 @@
+//! Why a model cannot be embedded.
+
+use std::io;
+use std::path::PathBuf;
+
+use teff::VerifyError;
+
+/// Why a build script failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A variable that Cargo sets for build scripts is not set.
+    #[error("{variable} is not set: call this from a build script")]
+    NoBuildScript {
+        /// Its name.
+        variable: &'static str,
+    },
+    /// The model file cannot be read.
+    #[error("cannot read the model {path}: {source} ({variable} names another)", variable = crate::MODEL_VARIABLE)]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The model cannot be embedded.
+    #[error("model {path}: {cause}")]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: EmbedError,
+    },
+    /// An output file cannot be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Why bytes are no model for this board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmbedError {
+    /// They are no valid model.
+    #[error("{0}")]
+    Invalid(VerifyError),
+    /// The file is too large.
+    #[error("needs {needed} bytes of flash, this board gives a model {budget}: {} bytes too many", needed - budget)]
+    Flash {
+        /// Bytes of the file.
+        needed: usize,
+        /// Bytes that there are.
+        budget: usize,
+    },
+    /// Arena and state are too large.
+    #[error("needs {needed} bytes of RAM, this board gives a model {budget}: {} bytes too many", needed - budget)]
+    Ram {
+        /// Bytes of arena and state.
+        needed: usize,
+        /// Bytes that there are.
+        budget: usize,
+    },
+}

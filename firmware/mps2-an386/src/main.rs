@@ -1,0 +1,23 @@
+//! Teff on Arm's MPS2 board with FPGA image AN386 (Cortex-M4F), as QEMU emulates it.
+#![no_std]
+#![no_main]
+
+mod led;
+
+use cortex_m as _; // critical sections, which the logs need
+use teff_app::digits::Embedded;
+use teff_semihost::ConstStaticCell;
+
+mod model {
+    #![allow(missing_docs)]
+    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+}
+
+static MEMORY: ConstStaticCell<teff::Aligned<[u8; model::MEMORY_LEN]>> =
+    ConstStaticCell::new(teff::Aligned([0; model::MEMORY_LEN]));
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    let embedded = Embedded { model: model::MODEL, ops: model::OPS };
+    teff_semihost::run_digits(embedded, &mut MEMORY.take().0, led::Led::new())
+}

@@ -1,0 +1,59 @@
+//! What the emulated boards share: files, logs, panics and exit, all through semihosting.
+//!
+//! The emulator's command line names the files: `FRAMES OUTPUTS`. Logs are defmt frames on standard output, and exit
+//! code 0 says that all went well. A real board has serial lines and flash in place of all this; its crate does not
+//! use this one.
+#![no_std]
+
+use defmt_semihosting as _;
+
+mod file;
+mod panic;
+mod pin;
+#[cfg(target_arch = "arm")]
+mod stack;
+
+pub use file::{FileError, Frames, Outputs, open};
+pub use pin::Unconnected;
+pub use static_cell::ConstStaticCell;
+
+use embedded_hal::digital::OutputPin;
+use teff_app::digits::{self, Board, Embedded};
+
+/// Runs the digits application on the files of the command line, and exits.
+pub fn run_digits<P: OutputPin>(embedded: Embedded, memory: &mut [u8], busy: P) -> ! {
+    let (frames, results) = match open() {
+        Ok(files) => files,
+        Err(error) => fail(&error),
+    };
+    if let Err(error) = digits::run(embedded, memory, Board { frames, results, busy }) {
+        fail(&error);
+    }
+    check_stack();
+    succeed()
+}
+
+/// Logs how deep the stack went; if that is to its end, it may have gone further, over the variables.
+#[cfg(target_arch = "arm")]
+fn check_stack() {
+    let (total, used) = stack::depth();
+    defmt::debug!("stack: {=usize} of {=usize} bytes used", used, total);
+    if used == total {
+        fail(&"the stack overflowed: its memory is used to the last word");
+    }
+}
+
+/// Nothing paints the stack here.
+#[cfg(not(target_arch = "arm"))]
+fn check_stack() {}
+
+/// Logs `error` and exits with code 1.
+pub fn fail(error: &dyn core::fmt::Display) -> ! {
+    defmt::error!("{}", defmt::Display2Format(error));
+    semihosting::process::exit(1)
+}
+
+/// Exits with code 0.
+pub fn succeed() -> ! {
+    semihosting::process::exit(0)
+}

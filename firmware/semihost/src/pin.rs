@@ -1,0 +1,23 @@
+//! A pin for machines that have none.
+
+use core::convert::Infallible;
+
+use embedded_hal::digital::{ErrorType, OutputPin};
+
+/// A pin that leads nowhere.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unconnected;
+
+impl ErrorType for Unconnected {
+    type Error = Infallible;
+}
+
+impl OutputPin for Unconnected {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
