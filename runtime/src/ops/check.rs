@@ -97,29 +97,40 @@ pub(super) fn multiplier(m: Multiplier) -> Result<(), OpIssue> {
     ensure(m.is_valid(), OpIssue::Multiplier)
 }
 
-/// That a window gives an output of this length along one axis: `pads` may not reach beyond it, and each dimension
-/// is at most 2^15, so that no index overflows.
+/// Sizes of a sliding window as an operator's parameters hold them, `[vertical, horizontal]`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Axis {
-    pub(super) input: usize,
-    pub(super) output: usize,
-    pub(super) kernel: usize,
-    pub(super) stride: usize,
-    pub(super) dilation: usize,
-    pub(super) pad_before: usize,
-    pub(super) pad_after: usize,
+pub(super) struct Sliding {
+    pub(super) kernel: [usize; 2],
+    pub(super) stride: [u16; 2],
+    pub(super) dilation: [u16; 2],
+    /// Top, left, bottom, right.
+    pub(super) pad: [u16; 4],
 }
 
-impl Axis {
-    pub(super) fn check(&self) -> Result<(), OpIssue> {
-        const LIMIT: usize = 1 << 15;
-        let Self { input, output, kernel, stride, dilation, pad_before, pad_after } = *self;
-        let positive = [kernel, stride, dilation].iter().all(|&v| (1..LIMIT).contains(&v));
-        let padded = pad_before < LIMIT && pad_after < LIMIT && input < LIMIT;
-        ensure(positive && padded, OpIssue::Params)?;
-        let reach = kernel.saturating_sub(1).saturating_mul(dilation).saturating_add(1);
-        let room = input.saturating_add(pad_before).saturating_add(pad_after).checked_sub(reach);
-        let wanted = room.and_then(|room| room.checked_div(stride)).map(|n| n.saturating_add(1));
-        ensure(wanted == Some(output), OpIssue::Shape)
-    }
+/// That a window over images `x` gives images `y`, both NHWC and equally many; every size is below 2^15, so that no
+/// index overflows.
+pub(super) fn window(x: [usize; 4], y: [usize; 4], sliding: &Sliding) -> Result<(), OpIssue> {
+    let ([in_n, in_h, in_w, _], [out_n, out_h, out_w, _]) = (x, y);
+    let [kernel_h, kernel_w] = sliding.kernel;
+    let [stride_h, stride_w] = sliding.stride.map(usize::from);
+    let [dilation_h, dilation_w] = sliding.dilation.map(usize::from);
+    let [top, left, bottom, right] = sliding.pad.map(usize::from);
+    ensure(in_n == out_n, OpIssue::Shape)?;
+    axis([in_h, out_h], [kernel_h, stride_h, dilation_h], [top, bottom])?;
+    axis([in_w, out_w], [kernel_w, stride_w, dilation_w], [left, right])
+}
+
+/// [`window`] along one axis.
+fn axis(
+    [input, output]: [usize; 2],
+    [kernel, stride, dilation]: [usize; 3],
+    [before, after]: [usize; 2],
+) -> Result<(), OpIssue> {
+    const LIMIT: usize = 1 << 15;
+    let positive = [kernel, stride, dilation].iter().all(|&v| (1..LIMIT).contains(&v));
+    ensure(positive && [before, after, input].iter().all(|&v| v < LIMIT), OpIssue::Params)?;
+    let reach = kernel.saturating_sub(1).saturating_mul(dilation).saturating_add(1);
+    let room = input.saturating_add(before).saturating_add(after).checked_sub(reach);
+    let wanted = room.and_then(|room| room.checked_div(stride)).map(|n| n.saturating_add(1));
+    ensure(wanted == Some(output), OpIssue::Shape)
 }

@@ -6,7 +6,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::check::{self, Axis, ensure};
+use super::check::{self, Sliding, ensure};
 use super::Operator;
 use crate::arch;
 use crate::exec::{Frame, RunError};
@@ -53,34 +53,9 @@ impl Params {
 
     /// That the window gives an output of this size, and that the clamp is a range.
     pub(super) fn check(&self, input: [usize; 4], output: [usize; 4], kernel: [usize; 2]) -> Result<(), OpIssue> {
-        let [in_n, in_h, in_w, _] = input;
-        let [out_n, out_h, out_w, _] = output;
-        let [kernel_h, kernel_w] = kernel;
-        let [stride_h, stride_w] = self.stride.map(usize::from);
-        let [dilation_h, dilation_w] = self.dilation.map(usize::from);
-        let [top, left, bottom, right] = self.pad.map(usize::from);
         ensure(self.min <= self.max, OpIssue::Params)?;
-        ensure(in_n == out_n, OpIssue::Shape)?;
-        let vertical = Axis {
-            input: in_h,
-            output: out_h,
-            kernel: kernel_h,
-            stride: stride_h,
-            dilation: dilation_h,
-            pad_before: top,
-            pad_after: bottom,
-        };
-        let horizontal = Axis {
-            input: in_w,
-            output: out_w,
-            kernel: kernel_w,
-            stride: stride_w,
-            dilation: dilation_w,
-            pad_before: left,
-            pad_after: right,
-        };
-        vertical.check()?;
-        horizontal.check()
+        let Self { stride, dilation, pad, .. } = *self;
+        check::window(input, output, &Sliding { kernel, stride, dilation, pad })
     }
 }
 

@@ -6,7 +6,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::Operator;
-use super::check::{self, Axis, ensure};
+use super::check::{self, Sliding, ensure};
 use crate::arch;
 use crate::exec::{Frame, RunError};
 use crate::format::{DataType, OpIssue, StepView, Tensor};
@@ -59,36 +59,15 @@ impl Params {
     /// That input and output are images of the sizes that the window gives, and that no window is all padding.
     pub(super) fn check<'m>(&self, step: &StepView<'m>) -> Result<(Tensor<'m>, Tensor<'m>), OpIssue> {
         let (x, y) = (check::input(step, 0, DataType::I8)?, check::output(step, 0, DataType::I8)?);
-        let [in_n, in_h, in_w, in_c] = x.nhwc().ok_or(OpIssue::Shape)?;
-        let [out_n, out_h, out_w, out_c] = y.nhwc().ok_or(OpIssue::Shape)?;
-        let [kernel_h, kernel_w] = self.kernel.map(usize::from);
-        let [stride_h, stride_w] = self.stride.map(usize::from);
-        let [top, left, bottom, right] = self.pad.map(usize::from);
+        let (input, output) = (x.nhwc().ok_or(OpIssue::Shape)?, y.nhwc().ok_or(OpIssue::Shape)?);
+        let ([_, _, _, in_channels], [_, _, _, out_channels]) = (input, output);
         ensure(self.min <= self.max && self.reserved == [0; 2], OpIssue::Params)?;
-        ensure(in_n == out_n && in_c == out_c, OpIssue::Shape)?;
-        let vertical = Axis {
-            input: in_h,
-            output: out_h,
-            kernel: kernel_h,
-            stride: stride_h,
-            dilation: 1,
-            pad_before: top,
-            pad_after: bottom,
-        };
-        let horizontal = Axis {
-            input: in_w,
-            output: out_w,
-            kernel: kernel_w,
-            stride: stride_w,
-            dilation: 1,
-            pad_before: left,
-            pad_after: right,
-        };
-        vertical.check()?;
-        horizontal.check()?;
+        ensure(in_channels == out_channels, OpIssue::Shape)?;
+        let kernel = self.kernel.map(usize::from);
+        check::window(input, output, &Sliding { kernel, stride: self.stride, dilation: [1; 2], pad: self.pad })?;
         // The first window reaches past the padding before, the last does not begin in the padding after.
-        let reaches = top < kernel_h && left < kernel_w && bottom < kernel_h && right < kernel_w;
-        ensure(reaches, OpIssue::Params)?;
+        let ([kernel_h, kernel_w], [top, left, bottom, right]) = (self.kernel, self.pad);
+        ensure(top < kernel_h && left < kernel_w && bottom < kernel_h && right < kernel_w, OpIssue::Params)?;
         Ok((x, y))
     }
 }
