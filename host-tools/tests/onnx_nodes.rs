@@ -1,7 +1,9 @@
 //! The ONNX backend's node tests: every case gives the expected output or is refused; nothing is silently wrong.
 //!
 //! Each case runs twice: with all its inputs as inputs, and with all but the first float input as constants (the weights
-//! of a convolution, the bounds of a clip).
+//! of a convolution, the bounds of a clip). Where the float graph gives the expected output and is a single operator,
+//! it is also converted to int8, and the int8 model held against it on the same, dequantized inputs: within
+//! [`INT8_STEPS`] steps of the output's scale, saturation at the ends of the calibrated range aside.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -12,9 +14,12 @@ use anyhow::{Context, Result, ensure};
 use ndarray::{ArrayD, IxDyn};
 use prost::Message;
 use rayon::prelude::*;
+use teff::{Model, Session};
 use teff_tools::{
+    aligned::AlignedBytes,
+    convert::{self, convert},
     import::{self, Options},
-    ir::{Port, eval::eval},
+    ir::{Graph, Port, eval::eval},
     passes,
 };
 use tract_onnx::pb::{ModelProto, TensorProto, tensor_proto::DataType};
@@ -25,15 +30,20 @@ const ATOL: f32 = 1e-5;
 /// A case whose expected output is written with four digits.
 const FOUR_DIGITS: &str = "test_averagepool_2d_ceil_last_window_starts_on_pad";
 
+/// Largest difference of int8 and float, in steps of the output: half a step is the operator's own rounding, the rest is
+/// the rounding of weights and of constant operands.
+const INT8_STEPS: f32 = 2.0;
+
 /// What became of a case.
 enum Outcome {
-    Passed,
+    /// The float graph gives the expected output; whether an int8 model was held against it.
+    Passed { int8: bool },
     Refused(String),
     Failed(String),
 }
 
 fn folder() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/onnx-node-tests/node");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/onnx-node-tests");
     if path.is_dir() {
         return Some(path);
     }
@@ -101,7 +111,7 @@ fn run(case: &Case, constants: &[usize]) -> Outcome {
         Ok(graph) => graph,
         Err(error) => return Outcome::Refused(format!("{error:#}")),
     };
-    let compared = (|| -> Result<()> {
+    let compared = (|| -> Result<bool> {
         passes::run(&mut graph)?;
         let given = kept.map(|i| floats(inputs[i].as_ref().context("an input that is no tensor")?));
         let given: Vec<_> = given.zip(&graph.inputs).map(|(x, port)| Ok(layout(x?, port))).collect::<Result<_>>()?;
@@ -115,12 +125,45 @@ fn run(case: &Case, constants: &[usize]) -> Outcome {
                 ensure!(close, "{g} instead of {w}");
             }
         }
-        Ok(())
+        int8_agrees(&graph, given)
     })();
     match compared {
-        Ok(()) => Outcome::Passed,
+        Ok(int8) => Outcome::Passed { int8 },
         Err(error) => Outcome::Failed(format!("{error:#}")),
     }
+}
+
+/// Converts a graph of one operator to int8 and holds it against float; `false` if there was nothing to hold.
+fn int8_agrees(graph: &Graph, given: Vec<ArrayD<f32>>) -> Result<bool> {
+    if graph.nodes.len() != 1 {
+        return Ok(false);
+    }
+    // A case with infinities or empty tensors has no int8 form: the converter says so.
+    let samples = vec![given];
+    let Ok(converted) = convert(graph, &samples, &convert::Options::default(), &|| {}) else { return Ok(false) };
+    let model = Model::verify(&converted.file)?;
+    let entry = model.entry(0).context("no entry point")?;
+    let mut memory = AlignedBytes::zeroed(model.memory_len());
+    let mut session = Session::new(&model, &mut memory)?;
+    let mut dequantized = Vec::new();
+    for (i, (port, x)) in entry.inputs().zip(&samples[0]).enumerate() {
+        let tensor = port.tensor().context("no tensor")?;
+        let values: Vec<i8> = x.iter().map(|&v| tensor.quantize_i8(v)).collect();
+        session.input_i8(i)?.copy_from_slice(&values);
+        let real = values.iter().map(|&q| tensor.dequantize_i8(q)).collect();
+        dequantized.push(ArrayD::from_shape_vec(x.raw_dim(), real)?);
+    }
+    session.run()?;
+    let expected = eval(graph, &dequantized)?;
+    for (i, (port, want)) in entry.outputs().zip(&expected).enumerate() {
+        let tensor = port.tensor().context("no tensor")?;
+        let (low, high) = (tensor.dequantize_i8(i8::MIN), tensor.dequantize_i8(i8::MAX));
+        for (&q, &want) in session.output_i8(i)?.iter().zip(want) {
+            let steps = (tensor.dequantize_i8(q) - want.clamp(low, high)).abs() / tensor.scale;
+            ensure!(steps <= INT8_STEPS, "int8 is {steps:.2} steps off: {q} for {want}");
+        }
+    }
+    Ok(true)
 }
 
 #[test]
@@ -156,12 +199,13 @@ fn every_node_test_gives_the_expected_output_or_is_refused() {
         })
         .collect();
     let _ = std::panic::take_hook();
-    let (mut passed, mut refused, mut failed) = (0, 0, Vec::new());
+    let (mut passed, mut compared, mut refused, mut failed) = (0, 0, 0, Vec::new());
     for (name, outcome) in outcomes {
         match outcome {
-            Outcome::Passed => {
+            Outcome::Passed { int8 } => {
                 passed += 1;
-                println!("passed  {name}");
+                compared += usize::from(int8);
+                println!("passed  {name}{}", if int8 { ", int8 too" } else { "" });
             }
             Outcome::Refused(why) => {
                 refused += 1;
@@ -170,6 +214,10 @@ fn every_node_test_gives_the_expected_output_or_is_refused() {
             Outcome::Failed(why) => failed.push(format!("{name}: {why}")),
         }
     }
-    println!("ONNX node tests: {} cases: {passed} runs passed, {refused} refused, {} wrong", cases.len(), failed.len());
+    println!(
+        "ONNX node tests: {} cases: {passed} runs passed, {compared} of them in int8 too, {refused} refused, {} wrong",
+        cases.len(),
+        failed.len()
+    );
     assert!(failed.is_empty(), "wrong results:\n{}", failed.join("\n"));
 }
