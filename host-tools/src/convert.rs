@@ -53,12 +53,7 @@ pub struct Converted {
 ///
 /// # Errors
 /// If calibration fails, or a node has no form in the runtime; the message names the node.
-pub fn convert(
-    graph: &Graph,
-    samples: &dyn Samples,
-    options: &Options,
-    tick: &(dyn Fn() + Sync),
-) -> Result<Converted> {
+pub fn convert(graph: &Graph, samples: &dyn Samples, options: &Options, tick: &(dyn Fn() + Sync)) -> Result<Converted> {
     let mut graph = graph.clone();
     let mut ranges = calibrate::calibrate(&graph, samples, options.method, tick)?;
     for (port, range) in graph.inputs.iter().zip(&options.input_ranges) {
@@ -72,8 +67,7 @@ pub fn convert(
         true => Some(quantized_inputs(&graph, &quant, &samples.inputs(0)?)?),
         false => None,
     };
-    let extras =
-        Extras { metadata: options.metadata.clone(), debug_names: options.debug_names, self_test_input };
+    let extras = Extras { metadata: options.metadata.clone(), debug_names: options.debug_names, self_test_input };
     let emitted = emit::emit(&program, &extras)?;
     Ok(Converted { file: emitted.file, plan: emitted.plan })
 }

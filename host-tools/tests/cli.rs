@@ -181,6 +181,19 @@ fn number(value: &Value, pointer: &str) -> f64 {
     at(value, pointer).as_f64().unwrap_or_else(|| panic!("{pointer} is no number"))
 }
 
+/// `model.teff` of every shipped model is, bit for bit, what the command on its card makes of `model.onnx`.
+#[test]
+fn shipped_files_are_what_their_command_makes() {
+    let bench = Bench::new();
+    for name in ["lightcnn-mnist", "lightcnn-fashion"] {
+        let folder = mnist().join("..").join(name);
+        let [onnx, calibration, labels] = ["model.onnx", "calibration.npz", "labels.txt"].map(|f| path(&folder, f));
+        bench.teff(&["convert", &onnx, "--calibration", &calibration, "--labels", &labels, "-o", "again.teff"]).text();
+        let same = fs::read(bench.at("again.teff")).unwrap() == fs::read(folder.join("model.teff")).unwrap();
+        assert!(same, "models/{name}/model.teff is not what `teff convert` makes now: renew it as its card says");
+    }
+}
+
 #[test]
 fn the_shipped_model_converts() {
     let (bench, said) = mnist_teff();
@@ -223,7 +236,7 @@ fn the_shipped_model_keeps_its_accuracy() {
 }
 
 #[test]
-fn a_picture_gives_what_its_array_gives() {
+fn pictures_give_what_their_arrays_give() {
     let (bench, _) = mnist_teff();
     let mut npz = NpzReader::new(File::open(mnist().join("test-300.npz")).unwrap()).unwrap();
     let x: ArrayD<u8> = npz.by_name("x").unwrap();
@@ -237,6 +250,17 @@ fn a_picture_gives_what_its_array_gives() {
     assert_eq!(picture, array);
     assert_eq!(number(&picture, "/0/outputs/0/top/0/class"), y[7] as f64);
     assert_eq!(at(&picture, "/0/outputs/0/quantized").as_array().unwrap().len(), 10);
+
+    // A folder with a subfolder for each class, called as the labels are.
+    for i in 0..20 {
+        let class = folder.at("digits").join(y[i].to_string());
+        fs::create_dir_all(&class).unwrap();
+        let pixels = x.index_axis(Axis(0), i).iter().copied().collect();
+        image::GrayImage::from_raw(28, 28, pixels).unwrap().save(class.join(format!("{i}.png"))).unwrap();
+    }
+    let said = folder.teff(&["eval", &teff, "--data", "digits", "--json"]).json();
+    assert_eq!(number(&said, "/int8/samples"), 20.0);
+    assert!(number(&said, "/int8/share") >= 0.9 && at(&said, "/float").is_null());
 
     // A whole set, to a file.
     let data = path(&mnist(), "test-300.npz");

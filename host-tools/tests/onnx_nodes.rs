@@ -37,7 +37,9 @@ const INT8_STEPS: f32 = 2.0;
 /// What became of a case.
 enum Outcome {
     /// The float graph gives the expected output; whether an int8 model was held against it.
-    Passed { int8: bool },
+    Passed {
+        int8: bool,
+    },
     Refused(String),
     Failed(String),
 }

@@ -32,7 +32,16 @@ one_at_a_time() {
   fi
 }
 
+# apt_install PACKAGE… : installs with the machine's own sources; fails where there is no apt-get, or no right to use it.
+apt_install() {
+  have apt-get && [ "$(id -u)" = 0 ] || return 1
+  say "installing $*"
+  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install -y \
+    --no-install-recommends "$@"; } >>"$WORK/apt.log" 2>&1
+}
+
 # The Debian mirrors that this machine is configured to use, one a line.
+# shellcheck disable=SC2016
 debian_mirrors() {
   apt-get indextargets 'Created-By: Packages' --format '$(REPO_URI)' 2>/dev/null |
     sort -u | grep -i debian | grep -vi security

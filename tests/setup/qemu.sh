@@ -36,18 +36,15 @@ have apt-get || cannot "no apt-get here: $BY_HAND"
 work_folder
 one_at_a_time qemu
 RELEASE=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-install_all() { "$@" -qq install -y --no-install-recommends "${PACKAGES[@]}" >>"$WORK/apt.log" 2>&1; }
 
-say "installing ${PACKAGES[*]} (missing or too old: $(missing | tr '\n' ' '))"
 if [ "$RELEASE" = bookworm ]; then
   # bookworm's own QEMU is 7.2: take QEMU from its backports, whatever the machine's sources are.
-  apt_suites bookworm bookworm-updates bookworm-backports &&
-    install_all private_apt apt-get -t bookworm-backports || { tail -n 20 "$WORK/apt.log" >&2; cannot "$BY_HAND"; }
+  say "installing ${PACKAGES[*]} (missing or too old: $(missing | tr '\n' ' '))"
+  apt_suites bookworm bookworm-updates bookworm-backports && private_apt apt-get -qq -t bookworm-backports install -y \
+    --no-install-recommends "${PACKAGES[@]}" >>"$WORK/apt.log" 2>&1
 else
-  export DEBIAN_FRONTEND=noninteractive
-  { apt-get -qq update >>"$WORK/apt.log" 2>&1 && install_all apt-get -o DPkg::Lock::Timeout=300; } ||
-    { tail -n 20 "$WORK/apt.log" >&2; cannot "$BY_HAND"; }
-fi
+  apt_install "${PACKAGES[@]}"
+fi || { tail -n 20 "$WORK/apt.log" >&2; cannot "$BY_HAND"; }
 
 STILL=$(missing)
 [ -z "$STILL" ] || cannot "installed, but still missing or older than $MIN_MAJOR: $(tr '\n' ' ' <<<"$STILL")- $BY_HAND"

@@ -60,7 +60,7 @@ fn compare(path: &PathBuf, what: &str, figures: &[(&str, u64)]) -> Result<Vec<St
         let change = percent(found, budget);
         if exceeds(found, budget) {
             writeln!(faults, "{name} of {what} is {found}, its budget {budget}: {change:+.1} %")?;
-        } else if exceeds(budget, found) {
+        } else if improves(found, budget) {
             hints.push(format!(
                 "{name} of {what} is {found}, its budget {budget}: {change:+.1} %; {OVERWRITE}=1 keeps it"
             ));
@@ -73,9 +73,14 @@ fn compare(path: &PathBuf, what: &str, figures: &[(&str, u64)]) -> Result<Vec<St
     bail!("{faults}({limit}; if it is meant, {OVERWRITE}=1 renews tests/budgets.toml)")
 }
 
-/// Whether `found` is so much above `base` that it matters.
-fn exceeds(found: u64, base: u64) -> bool {
-    u128::from(found) * 100 > u128::from(base) * u128::from(100 + TOLERANCE_PERCENT)
+/// Whether `found` is so much above `budget` that it is a regression.
+fn exceeds(found: u64, budget: u64) -> bool {
+    u128::from(found) * 100 > u128::from(budget) * u128::from(100 + TOLERANCE_PERCENT)
+}
+
+/// Whether `found` is so much below `budget` that it is worth recording.
+fn improves(found: u64, budget: u64) -> bool {
+    u128::from(found) * 100 < u128::from(budget) * u128::from(100 - TOLERANCE_PERCENT)
 }
 
 fn percent(found: u64, base: u64) -> f64 {
@@ -127,8 +132,8 @@ mod tests {
         let path = file("compare");
         let compare = |found| compare(&path, "a.b", &[("flash", found)]);
         assert_eq!(compare(1030).expect("within the tolerance"), Vec::<String>::new());
-        assert_eq!(compare(971).expect("within the tolerance"), Vec::<String>::new());
-        assert_eq!(compare(970).expect("an improvement").len(), 1);
+        assert_eq!(compare(970).expect("within the tolerance"), Vec::<String>::new());
+        assert_eq!(compare(969).expect("an improvement").len(), 1);
         let error = compare(1031).expect_err("a regression").to_string();
         assert!(error.starts_with("flash of a.b is 1031, its budget 1000: +3.1 %\n"), "{error}");
     }

@@ -50,8 +50,8 @@ pub fn golden(name: &str, text: &str) {
         return;
     }
     let stored = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let lines = stored.lines().zip(text.lines()).enumerate();
-    for (i, (stored, found)) in lines.filter(|(_, (stored, found))| stored != found) {
+    let mut lines = stored.lines().zip(text.lines()).enumerate();
+    if let Some((i, (stored, found))) = lines.find(|(_, (stored, found))| stored != found) {
         panic!("tests/goldens/{name}, line {}: golden {stored:?}, found {found:?}", i + 1);
     }
     assert_eq!(stored.lines().count(), text.lines().count(), "tests/goldens/{name} has another number of lines");

@@ -1,7 +1,7 @@
 //! Editing `.teff` files field by field, so that a test can break exactly one thing.
 
-use teff::format::layout::{CRC_OFFSET, Header, SectionDesc};
 use teff::Crc32;
+use teff::format::layout::{CRC_OFFSET, Header, SectionDesc};
 use teff_tools::aligned::AlignedBytes;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -21,7 +21,8 @@ impl Patient {
     /// The section table.
     pub fn sections(&self) -> Vec<SectionDesc> {
         let (header, rest) = Header::read_from_prefix(&self.bytes).expect("a header");
-        let (table, _) = <[SectionDesc]>::ref_from_prefix_with_elems(rest, header.section_count.into()).expect("a table");
+        let (table, _) =
+            <[SectionDesc]>::ref_from_prefix_with_elems(rest, header.section_count.into()).expect("a table");
         table.to_vec()
     }
 

@@ -14,8 +14,8 @@ use teff_tools::ir::eval::eval;
 /// Converts and runs a case; gives the names of the operators that it used and the CRC of all outputs.
 fn run(case: &Case) -> (HashSet<&'static str>, u32) {
     let name = &case.name;
-    let converted = convert(&case.graph, &case.samples, &Options::default(), &|| {})
-        .unwrap_or_else(|e| panic!("{name}: {e:#}"));
+    let converted =
+        convert(&case.graph, &case.samples, &Options::default(), &|| {}).unwrap_or_else(|e| panic!("{name}: {e:#}"));
     let model = Model::verify(&converted.file).unwrap();
     let entry = model.entry(0).unwrap();
     let mut memory = AlignedBytes::zeroed(model.memory_len());

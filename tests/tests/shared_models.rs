@@ -14,7 +14,8 @@ use teff_tools::ir::Graph;
 use teff_tools::passes;
 
 fn load(path: &Path) -> Graph {
-    let mut graph = import::load(path, &import::Options::default()).unwrap_or_else(|e| panic!("{}: {e:#}", path.display()));
+    let mut graph =
+        import::load(path, &import::Options::default()).unwrap_or_else(|e| panic!("{}: {e:#}", path.display()));
     passes::run(&mut graph).unwrap_or_else(|e| panic!("{}: {e:#}", path.display()));
     graph
 }

@@ -1,9 +1,7 @@
 //! `Model::verify`: every fault has its own error, and no damaged file does harm.
 
 use proptest::prelude::*;
-use teff::format::layout::{
-    EntryDesc, MetadataDesc, PoolDesc, PortDesc, SectionDesc, StepDesc, TensorDesc, section,
-};
+use teff::format::layout::{EntryDesc, MetadataDesc, PoolDesc, PortDesc, SectionDesc, StepDesc, TensorDesc, section};
 use teff::format::{DataType, OpIssue, PortIssue, SectionIssue, TensorIssue};
 use teff::ops::{ADD, CONV2D, TABLE, conv2d};
 use teff::{Model, Session, VerifyError};
@@ -42,8 +40,7 @@ fn small() -> Patient {
         outputs: vec![output],
         params: params.to_vec(),
     };
-    let conv =
-        conv2d::Params { stride: [1; 2], dilation: [1; 2], pad: [1; 4], groups: 1, min: -128, max: 127 };
+    let conv = conv2d::Params { stride: [1; 2], dilation: [1; 2], pad: [1; 4], groups: 1, min: -128, max: 127 };
     let sum = teff::ops::add::Params { mult_a: 1 << 20, mult_b: 1 << 20, shift: 20, min: -128, max: 127, reserved: 0 };
     program.steps = vec![
         step("conv", &CONV2D, &[x, w, bias, mult, shift], a, conv.as_bytes()),
@@ -173,14 +170,8 @@ fn sections() {
         broken(|p| p.edit(section::METADATA, 0, |m: &mut MetadataDesc| m.value.len = 1 << 20)),
         error(section::METADATA, SectionIssue::Text)
     );
-    assert_eq!(
-        edit(section::SELF_TEST_INPUT, &|s| s.len -= 1),
-        error(section::SELF_TEST_INPUT, SectionIssue::Length)
-    );
-    assert_eq!(
-        edit(section::SELF_TEST_CRCS, &|s| s.len -= 4),
-        error(section::SELF_TEST_CRCS, SectionIssue::Length)
-    );
+    assert_eq!(edit(section::SELF_TEST_INPUT, &|s| s.len -= 1), error(section::SELF_TEST_INPUT, SectionIssue::Length));
+    assert_eq!(edit(section::SELF_TEST_CRCS, &|s| s.len -= 4), error(section::SELF_TEST_CRCS, SectionIssue::Length));
     assert_eq!(edit(section::STEP_NAMES, &|s| s.len -= 8), error(section::STEP_NAMES, SectionIssue::Length));
 }
 
@@ -397,7 +388,13 @@ enum Damage {
 
 fn damage() -> impl Strategy<Value = Damage> {
     let words = prop_oneof![
-        Just(0_u32), Just(1), Just(u32::MAX), Just(1 << 31), Just(u32::MAX & !15), 0..4096_u32, any::<u32>()
+        Just(0_u32),
+        Just(1),
+        Just(u32::MAX),
+        Just(1 << 31),
+        Just(u32::MAX & !15),
+        0..4096_u32,
+        any::<u32>()
     ];
     prop_oneof![
         (any::<prop::sample::Index>(), any::<u8>()).prop_map(|(i, b)| Damage::Byte(i, b)),

@@ -9,7 +9,6 @@ use teff_app::digits::Embedded;
 use teff_semihost::ConstStaticCell;
 
 mod model {
-    #![allow(missing_docs)]
     include!(concat!(env!("OUT_DIR"), "/model.rs"));
 }
 

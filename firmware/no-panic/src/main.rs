@@ -54,5 +54,7 @@ fn main() -> ! {
     if cfg!(feature = "counterexample") {
         black_box(result[black_box(16)]);
     }
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }

@@ -18,8 +18,8 @@ pub enum FileError {
     Missing(&'static str),
     /// The name is too long or no text.
     Name(&'static str),
-    /// The PC refused.
-    Refused(io::Error),
+    /// The PC refused: its error number, 0 if it gave none.
+    Refused(i32),
 }
 
 impl fmt::Display for FileError {
@@ -28,7 +28,7 @@ impl fmt::Display for FileError {
             Self::CommandLine => write!(f, "no semihosting command line, or longer than {COMMAND_LINE} bytes"),
             Self::Missing(role) => write!(f, "the semihosting command line names no file of {role}"),
             Self::Name(role) => write!(f, "the name of the file of {role} is no text of up to {NAME} bytes"),
-            Self::Refused(error) => write!(f, "the PC refuses: {error:?}"),
+            Self::Refused(error) => write!(f, "the PC refuses: error {error}"),
         }
     }
 }
@@ -70,9 +70,13 @@ pub fn open() -> Result<(Frames, Outputs), FileError> {
         None => Err(FileError::Missing(role)),
     };
     let (frames, outputs) = (next("frames")?, next("outputs")?);
-    let frames = File::open(c_str(&frames)).map_err(FileError::Refused)?;
-    let outputs = File::create(c_str(&outputs)).map_err(FileError::Refused)?;
+    let frames = File::open(c_str(&frames)).map_err(refused)?;
+    let outputs = File::create(c_str(&outputs)).map_err(refused)?;
     Ok((Frames(frames), Outputs(outputs)))
+}
+
+fn refused(error: io::Error) -> FileError {
+    FileError::Refused(error.raw_os_error().unwrap_or_default())
 }
 
 /// `name` with a zero after it.
@@ -92,7 +96,7 @@ impl embedded_io::ErrorType for Frames {
 
 impl embedded_io::Read for Frames {
     fn read(&mut self, to: &mut [u8]) -> Result<usize, FileError> {
-        io::Read::read(&mut self.0, to).map_err(FileError::Refused)
+        io::Read::read(&mut self.0, to).map_err(refused)
     }
 }
 
@@ -102,10 +106,10 @@ impl embedded_io::ErrorType for Outputs {
 
 impl embedded_io::Write for Outputs {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, FileError> {
-        io::Write::write(&mut self.0, bytes).map_err(FileError::Refused)
+        io::Write::write(&mut self.0, bytes).map_err(refused)
     }
 
     fn flush(&mut self) -> Result<(), FileError> {
-        io::Write::flush(&mut self.0).map_err(FileError::Refused)
+        io::Write::flush(&mut self.0).map_err(refused)
     }
 }

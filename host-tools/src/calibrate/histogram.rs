@@ -48,11 +48,12 @@ impl Histogram {
         let cut = total as f64 * (100.0 - percent) / 200.0;
         let edge = |counts: &mut dyn Iterator<Item = &u64>| {
             let mut below = 0.0;
-            counts.take_while(|&&n| {
-                below += n as f64;
-                below <= cut
-            })
-            .count()
+            counts
+                .take_while(|&&n| {
+                    below += n as f64;
+                    below <= cut
+                })
+                .count()
         };
         let low = edge(&mut self.counts.iter());
         let high = BINS - edge(&mut self.counts.iter().rev());
@@ -71,9 +72,7 @@ impl Histogram {
     /// The range whose int8 quantization has the least squared error over the values.
     pub(super) fn least_squared_error(&self) -> Range {
         // Bins below 0 are cut from the left, bins above 0 from the right; 0 itself is always in the range.
-        let zero = self.counts.len().min(
-            (0..BINS).find(|&b| self.centre(b) >= 0.0).unwrap_or(BINS),
-        );
+        let zero = self.counts.len().min((0..BINS).find(|&b| self.centre(b) >= 0.0).unwrap_or(BINS));
         let step_low = zero.div_ceil(CUTS).max(1);
         let step_high = (BINS - zero).div_ceil(CUTS).max(1);
         let lows: Vec<usize> = (0..=zero * 3 / 4).step_by(step_low).collect();

@@ -175,12 +175,7 @@ pub fn passes(method: Method) -> usize {
     if method == Method::MinMax { 1 } else { 2 }
 }
 
-fn observe(
-    graph: &Graph,
-    samples: &dyn Samples,
-    index: usize,
-    each: impl FnMut(ValueId, &ArrayD<f32>),
-) -> Result<()> {
+fn observe(graph: &Graph, samples: &dyn Samples, index: usize, each: impl FnMut(ValueId, &ArrayD<f32>)) -> Result<()> {
     let inputs = samples.inputs(index).with_context(|| format!("calibration sample {index}"))?;
     eval_observed(graph, &inputs, each).with_context(|| format!("calibration sample {index}"))?;
     Ok(())

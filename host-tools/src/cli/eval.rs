@@ -136,7 +136,8 @@ pub(super) fn render(evaluation: &Evaluation) -> String {
         text += &lines(&rows);
     }
     if let Some(cosine) = evaluation.cosine {
-        let _ = writeln!(text, "\noutputs: cosine {:.5} on average, {:.5} at worst", cosine.mean, cosine.min);
+        let gap = if text.is_empty() { "" } else { "\n" };
+        let _ = writeln!(text, "{gap}outputs: cosine {:.5} on average, {:.5} at worst", cosine.mean, cosine.min);
     }
     text
 }

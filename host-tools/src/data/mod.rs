@@ -49,8 +49,8 @@ enum Content {
 impl Dataset {
     /// Opens the set at `path` for a model with these inputs:
     ///
-    /// * `.npz`: array `x`, or for several inputs arrays of their names, or the only array of numbers there is; the
-    ///   first axis is the sample. Array `y`, if there, holds the labels.
+    /// * `.npz`: arrays of the names of the inputs, with or without `in_` before them; for a single input also `x`, or
+    ///   the only array there is. The first axis is the sample. Array `y`, if there, holds the labels.
     /// * a folder of `.npy` or of PNG/JPEG: a file a sample, in the order of their names. Subfolders are classes:
     ///   those called like one of `classes` (the model's labels) have its index, else they count in the order of
     ///   their names.
@@ -122,25 +122,29 @@ impl Dataset {
     /// The array of each input.
     fn array_names(&self, present: &[String]) -> Result<Vec<String>> {
         let what = self.path.display();
-        let has = |name: &str| present.iter().any(|p| p == name);
-        if self.inputs.iter().all(|input| has(&input.name)) {
-            return Ok(self.inputs.iter().map(|input| input.name.clone()).collect());
+        let has = |name: &String| present.contains(name);
+        let wanted: Vec<String> = self.inputs.iter().map(|input| input.name.clone()).collect();
+        let prefixed: Vec<String> = wanted.iter().map(|name| format!("in_{name}")).collect();
+        for names in [&wanted, &prefixed] {
+            if names.iter().all(has) {
+                return Ok(names.clone());
+            }
         }
         let found = if present.is_empty() { "none".to_string() } else { present.join(", ") };
-        let wanted: Vec<&str> = self.inputs.iter().map(|input| input.name.as_str()).collect();
+        let names = wanted.join(", ");
         ensure!(
             wanted.len() == 1,
-            "{what}: the model has {} inputs, so the set needs arrays of their names: {}; found: {found}",
-            wanted.len(),
-            wanted.join(", ")
+            "{what}: the model has {} inputs, so the set needs arrays of their names: {names}; found: {found}",
+            wanted.len()
         );
-        if has(SAMPLES) {
-            return Ok(vec![SAMPLES.to_string()]);
+        let samples = SAMPLES.to_string();
+        if has(&samples) {
+            return Ok(vec![samples]);
         }
         let others: Vec<&String> = present.iter().filter(|name| *name != LABELS).collect();
         match others.as_slice() {
             [only] => Ok(vec![(*only).clone()]),
-            _ => bail!("{what}: no array called {SAMPLES} or {}, and no single other one; found: {found}", wanted[0]),
+            _ => bail!("{what}: no array called {SAMPLES} or as the input, {names}; found: {found}"),
         }
     }
 

@@ -34,8 +34,8 @@ fn either_layout_gives_the_same_sample() {
     for shape in shapes {
         write_npy(&at, &onnx.clone().into_shape_with_order(shape).unwrap());
         let set = Dataset::open(&at, vec![input.clone()], None, &[]).unwrap();
-        assert_eq!(set.inputs(0).unwrap(), [device.clone()]);
-        assert_eq!(set.onnx_inputs(0).unwrap(), [onnx.clone()]);
+        assert_eq!(set.inputs(0).unwrap(), std::slice::from_ref(&device));
+        assert_eq!(set.onnx_inputs(0).unwrap(), std::slice::from_ref(&onnx));
     }
     write_npy(&at, &device.clone().into_shape_with_order(vec![3, 4, 2]).unwrap());
     let set = Dataset::open(&at, vec![input.clone()], None, &[]).unwrap();
@@ -78,9 +78,22 @@ fn several_inputs_come_by_name() {
     npz.finish().unwrap();
     let flat = |name: &str, n| InputSpec { name: name.into(), shape: vec![1, n], perm: vec![0, 1] };
     let set = Dataset::open(&at, vec![flat("a", 3), flat("b", 5)], None, &[]).unwrap();
+    assert!(message(Dataset::open(&at, vec![flat("c", 3)], None, &[])).contains("found: b, a"));
     assert!(!set.has_pixels() && set.labels().is_none());
     let [a, b] = set.inputs(1).unwrap().try_into().unwrap();
     assert_eq!((a.shape(), a[[0, 0]], b.shape(), b[[0, 4]]), ([1, 3].as_slice(), 3.0, [1, 5].as_slice(), 9.0));
+}
+
+#[test]
+fn names_may_have_a_prefix() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("pair.npz");
+    let mut npz = NpzWriter::new(File::create(&at).unwrap());
+    npz.add_array("out_0", &counting(&[1, 3])).unwrap();
+    npz.add_array("in_a", &counting(&[2, 3])).unwrap();
+    npz.finish().unwrap();
+    let input = InputSpec { name: "a".into(), shape: vec![1, 3], perm: vec![0, 1] };
+    assert_eq!(Dataset::open(&at, vec![input], None, &[]).unwrap().len(), 2);
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Importer<'_> {
         let weights = floats(&op.kernel_fmt.kernel_as_group_o_i_hw(kernel, op.group)?)?;
         let weights = weights.into_shape_with_order(IxDyn(&[outputs, per_group, kh, kw]))?;
         let weights = weights.permuted_axes(IxDyn(&[0, 2, 3, 1])).as_standard_layout().into_owned();
-        let mut operands = vec![self.to_nhwc(&node.name, x, op.pool_spec.data_format)?];
+        let mut operands = vec![self.enter_nhwc(&node.name, x, op.pool_spec.data_format)?];
         operands.push(self.graph.constant(format!("{}.weight", node.name), weights));
         let bias = floats(bias)?;
         if bias.iter().any(|&b| b != 0.0) {
@@ -75,11 +75,11 @@ impl Importer<'_> {
         let Geometry { kernel, stride, dilation, pad } = geometry;
         let conv = Conv2d { kernel, stride, pad, dilation, groups: op.group, clamp: None };
         let y = self.push(&node.name, conv, &operands)?;
-        self.from_nhwc(node, y, op.pool_spec.data_format)
+        self.leave_nhwc(node, y, op.pool_spec.data_format)
     }
 
     /// An image in the layout of `format` as NHWC; one spatial axis becomes a row.
-    pub(super) fn to_nhwc(&mut self, name: &str, x: ValueId, format: DataFormat) -> Result<ValueId> {
+    pub(super) fn enter_nhwc(&mut self, name: &str, x: ValueId, format: DataFormat) -> Result<ValueId> {
         let dims = self.dims(x);
         let data = format.shape(dims.as_slice())?;
         let n = data.n().copied().unwrap_or(1);
@@ -97,7 +97,7 @@ impl Importer<'_> {
     }
 
     /// An NHWC image in the layout of `format` and the shape of the node's output.
-    pub(super) fn from_nhwc(&mut self, node: &TypedNode, y: ValueId, format: DataFormat) -> Result<ValueId> {
+    pub(super) fn leave_nhwc(&mut self, node: &TypedNode, y: ValueId, format: DataFormat) -> Result<ValueId> {
         let shape = self.shape(node.id.into())?;
         let y =
             if format.c_is_last() { y } else { self.transpose(&format!("{}.from_nhwc", node.name), y, &[0, 3, 1, 2])? };

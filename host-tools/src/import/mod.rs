@@ -1,6 +1,6 @@
 //! ONNX → tract's typed, decluttered graph → IR.
 //!
-//! The raw model is [vetted](vet) first, so that nothing that tract is known to get wrong, and nothing that it does
+//! The raw model is vetted first, so that nothing that tract is known to get wrong, and nothing that it does
 //! not know, reaches it. What tract leaves is then read operator by operator; a node that has no counterpart in the
 //! IR joins the list of the one [`Unsupported`] error.
 

@@ -44,8 +44,8 @@ impl Importer<'_> {
         let x = self.value(node, inputs, 0)?;
         let geometry = Geometry::new(spec, &self.dims(x))?;
         ensure!(geometry.dilation == [1, 1], "dilated pools are not supported: dilations {:?}", geometry.dilation);
-        let x = self.to_nhwc(&node.name, x, spec.data_format)?;
+        let x = self.enter_nhwc(&node.name, x, spec.data_format)?;
         let y = self.push(&node.name, make(&geometry), &[x])?;
-        self.from_nhwc(node, y, spec.data_format)
+        self.leave_nhwc(node, y, spec.data_format)
     }
 }

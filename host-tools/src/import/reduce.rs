@@ -34,7 +34,7 @@ impl Importer<'_> {
         let x = self.value(node, inputs, 0)?;
         let name = &node.name;
         let mean = self.mean_of_squares(&format!("{name}.mean"), x, vec![op.axis])?;
-        let shifted = Expr::X.add(op.eps.cast_to_scalar::<f32>()?);
+        let shifted = Expr::X.plus(op.eps.cast_to_scalar::<f32>()?);
         let function = Function::from_expr(Expr::Apply(Function::Rsqrt, Box::new(shifted)));
         let scale = self.push(&format!("{name}.rsqrt"), Table { function }, &[mean])?;
         self.push(name, Mul { clamp: None }, &[x, scale])

@@ -98,13 +98,13 @@ impl Expr {
 
     /// `self + c`
     #[must_use]
-    pub fn add(self, c: f32) -> Expr {
+    pub fn plus(self, c: f32) -> Expr {
         Expr::Binary(Binary::Add, Box::new(self), Box::new(Expr::Const(c)))
     }
 
     /// `self·c`
     #[must_use]
-    pub fn mul(self, c: f32) -> Expr {
+    pub fn times(self, c: f32) -> Expr {
         Expr::Binary(Binary::Mul, Box::new(self), Box::new(Expr::Const(c)))
     }
 

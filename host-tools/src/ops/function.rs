@@ -215,18 +215,18 @@ mod tests {
     #[test]
     fn spelled_out_functions_get_their_names() {
         let x = || Box::new(Expr::X);
-        let relu6 = Expr::X.add(3.0).clamp(0.0, 6.0);
-        let hard_swish = Expr::Binary(Binary::Mul, x(), Box::new(relu6.mul(1.0 / 6.0)));
+        let relu6 = Expr::X.plus(3.0).clamp(0.0, 6.0);
+        let hard_swish = Expr::Binary(Binary::Mul, x(), Box::new(relu6.times(1.0 / 6.0)));
         assert_eq!(Function::from_expr(hard_swish), Function::HardSwish);
         let silu = Expr::Binary(Binary::Mul, x(), Box::new(Expr::Apply(Function::Sigmoid, x())));
         assert_eq!(Function::from_expr(silu), Function::Silu);
         let elu = Expr::Select(
             Box::new(Expr::Binary(Binary::Less, Box::new(Expr::Const(0.0)), x())),
             x(),
-            Box::new(Expr::Apply(Function::Exp, x()).add(-1.0).mul(0.5)),
+            Box::new(Expr::Apply(Function::Exp, x()).plus(-1.0).times(0.5)),
         );
         assert_eq!(Function::from_expr(elu), Function::Elu { alpha: 0.5 });
-        let other = Expr::Apply(Function::Sin, x()).mul(2.0);
+        let other = Expr::Apply(Function::Sin, x()).times(2.0);
         assert_eq!(Function::from_expr(other.clone()), Function::Composite(Box::new(other)));
     }
 }

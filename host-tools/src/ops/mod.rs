@@ -1,6 +1,6 @@
 //! The operators of the IR, one file each: attributes, shape inference, float evaluation and cost.
 //!
-//! The files mirror `runtime/src/ops`; the [`ops!`] table below is the only list.
+//! The files mirror `runtime/src/ops`; the `ops!` table below is the only list.
 
 pub mod expr;
 pub mod function;

@@ -52,7 +52,11 @@ impl Window {
     pub(crate) fn positions(&self, what: &str, len: usize) -> Result<usize> {
         ensure!(self.kernel > 0 && self.stride > 0 && self.dilation > 0, "{what}: zero kernel, stride or dilation");
         let padded = len + self.before + self.after;
-        ensure!(padded >= self.extent(), "{what}: the window ({}) is longer than the padded input ({padded})", self.extent());
+        ensure!(
+            padded >= self.extent(),
+            "{what}: the window ({}) is longer than the padded input ({padded})",
+            self.extent()
+        );
         Ok((padded - self.extent()) / self.stride + 1)
     }
 

@@ -10,6 +10,8 @@ mod fold;
 mod fuse;
 mod permute_weights;
 mod ports;
+#[cfg(test)]
+mod random;
 mod scalar;
 mod simplify;
 mod sink_reshape;

@@ -40,9 +40,7 @@ impl Block {
 pub fn pack(blocks: &[Block]) -> Packing {
     let lower_bound = lower_bound(blocks);
     let steps = |b: &Block| b.last - b.first + 1;
-    let breadth = |b: &Block| {
-        (b.first..=b.last).map(|s| live_at(blocks, s)).max().unwrap_or(0)
-    };
+    let breadth = |b: &Block| (b.first..=b.last).map(|s| live_at(blocks, s)).max().unwrap_or(0);
     let breadths: Vec<usize> = blocks.iter().map(breadth).collect();
     let mut orders: Vec<Vec<usize>> = Vec::new();
     let mut add = |key: &dyn Fn(usize) -> (usize, usize)| {
@@ -146,8 +144,7 @@ mod tests {
 
     #[test]
     fn chains_meet_the_lower_bound() {
-        let blocks: Vec<Block> =
-            (0..50).map(|i| Block { len: 16 * (1 + i * 7 % 13), first: i, last: i + 1 }).collect();
+        let blocks: Vec<Block> = (0..50).map(|i| Block { len: 16 * (1 + i * 7 % 13), first: i, last: i + 1 }).collect();
         let packing = pack(&blocks);
         assert_sound(&blocks, &packing);
         assert_eq!(packing.len, packing.lower_bound);

@@ -45,13 +45,8 @@ pub struct Lowering<'g> {
 /// If the runtime cannot do a node; the message names it.
 pub fn lower(graph: &Graph, quant: &[Option<QuantParams>]) -> Result<Program> {
     let first = graph.nodes.first().context("the model computes nothing: its outputs are its inputs or constants")?;
-    let mut cx = Lowering {
-        graph,
-        quant,
-        node: first,
-        tensor_of: vec![None; graph.values.len()],
-        program: Program::default(),
-    };
+    let mut cx =
+        Lowering { graph, quant, node: first, tensor_of: vec![None; graph.values.len()], program: Program::default() };
     let port = |cx: &mut Lowering<'_>, p: &crate::ir::Port| -> Result<PortSpec> {
         Ok(PortSpec { tensor: cx.activation(p.value)?, name: p.name.clone(), perm: p.perm.clone() })
     };

@@ -75,6 +75,13 @@ impl Row {
         spans.dedup();
         spans.iter().map(|(_, len)| len.next_multiple_of(ALIGNMENT)).sum()
     }
+
+    /// What is seen of the memory in `range`: the span that matters most to the step, or that covers most of it.
+    fn glyph(&self, range: std::ops::Range<usize>) -> (char, Role) {
+        let covered = |s: &Span| (s.offset + s.len).min(range.end).saturating_sub(s.offset.max(range.start));
+        let seen = self.spans.iter().filter(|s| covered(s) > 0).max_by_key(|s| (covered(s), s.role));
+        seen.map_or(('·', Role::Waits), |s| (s.glyph, s.role))
+    }
 }
 
 impl MemoryMap {
@@ -102,10 +109,10 @@ impl MemoryMap {
         let _ = writeln!(text, "step {end:columns$} {:>10}", "live");
         for row in &self.rows {
             let _ = write!(text, "{:>4} ", row.step);
-            for column in 0..columns {
-                let (glyph, role) = row.glyph(column * cell..(column + 1) * cell);
-                let style = style(role);
-                let _ = write!(text, "{style}{glyph}{style:#}");
+            let cells: Vec<(char, Role)> = (0..columns).map(|c| row.glyph(c * cell..(c + 1) * cell)).collect();
+            for run in cells.chunk_by(|(_, a), (_, b)| a == b) {
+                let style = style(run[0].1);
+                let _ = write!(text, "{style}{}{style:#}", run.iter().map(|(glyph, _)| glyph).collect::<String>());
             }
             let writes: String = row.spans.iter().filter(|s| s.role == Role::Written).map(|s| s.glyph).collect();
             let live = row.live_bytes();
@@ -113,15 +120,6 @@ impl MemoryMap {
             let _ = writeln!(text, " {:>10}  {} → {writes}{mark}", grouped(live), row.op);
         }
         text
-    }
-}
-
-impl Row {
-    /// What is seen of the memory in `range`: the span that matters most to the step, or that covers most of it.
-    fn glyph(&self, range: std::ops::Range<usize>) -> (char, Role) {
-        let covered = |s: &Span| (s.offset + s.len).min(range.end).saturating_sub(s.offset.max(range.start));
-        let seen = self.spans.iter().filter(|s| covered(s) > 0).max_by_key(|s| (covered(s), s.role));
-        seen.map_or(('·', Role::Waits), |s| (s.glyph, s.role))
     }
 }
 

@@ -21,3 +21,6 @@ pub use interpreter::{Interpreter, Output, quantize_inputs};
 pub use layers::{LayerReport, compare_layers};
 pub use map::{MemoryMap, Role, Row, Span};
 pub use model::{ModelReport, PortReport, StepReport, Totals};
+
+#[cfg(test)]
+mod tests;

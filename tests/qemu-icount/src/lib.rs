@@ -18,7 +18,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use options::Options;
 
-/// The oldest plugin interface that has all the functions of [`ffi`]: QEMU 9.0.
+/// The oldest plugin interface that has all the functions that are used here: QEMU 9.0.
 #[unsafe(no_mangle)]
 pub static qemu_plugin_version: c_int = 2;
 
