@@ -8,9 +8,11 @@ use std::path::PathBuf;
 use ndarray::Array4;
 use ndarray_npy::NpzReader;
 use teff::{Model, Session, crc32};
+use teff_tests::cases::{self, Case};
 use teff_tests::{budget, golden, in_ci, root, skip};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::board::{self, Board, Elf, linux};
+use teff_tools::convert;
 
 /// How many of the test images are run.
 const IMAGES: usize = 100;
@@ -81,6 +83,35 @@ fn the_instruction_counter_is_exact() {
 /// The count in a log line `… rounds: N instructions retired`.
 fn retired(line: &str) -> Option<u64> {
     line.strip_suffix(" instructions retired")?.rsplit(' ').next()?.parse().ok()
+}
+
+/// The golden cases of every operator, step by step against the CRCs of this machine.
+#[test]
+fn every_operator_gives_the_same_bits_everywhere() {
+    let files: Vec<(String, AlignedBytes)> =
+        cases::all().into_iter().flat_map(|(_, cases)| cases).map(convert).collect();
+    let mut stream = Vec::new();
+    for (_, file) in &files {
+        stream.extend((file.len() as u32).to_le_bytes().iter().chain(&file[..]).map(|&byte| byte.cast_signed()));
+    }
+    for name in ["mps2-an386", "riscv-virt-imac", "riscv-virt-imc"] {
+        let board = board(name);
+        if !available(&format!("every operator on {name}"), board::availability(board)) {
+            continue;
+        }
+        let program = board::build_binary(board, &format!("{}-conformance", board.binary), &model());
+        let run = board::run_binary(board, &program.expect("it builds"), &stream).expect("it runs");
+        let verdicts = run.outputs.expect("it writes verdicts");
+        assert_eq!(verdicts.len(), files.len(), "{name}\n{}", run.log.join("\n"));
+        for ((case, _), verdict) in files.iter().zip(verdicts) {
+            assert_eq!(verdict, 0, "{name}: case {case}");
+        }
+    }
+}
+
+fn convert(case: Case) -> (String, AlignedBytes) {
+    let converted = convert::convert(&case.graph, &case.samples, &convert::Options::default(), &|| {});
+    (case.name, converted.expect("the case converts").file)
 }
 
 #[test]

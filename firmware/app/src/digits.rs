@@ -94,7 +94,7 @@ pub fn run<R: Read, W: Write, P: OutputPin>(
 }
 
 /// Fills `frame`; false if the stream has ended before it.
-fn read_frame<R: Read, W, P>(frames: &mut R, frame: &mut [u8]) -> Result<bool, Error<R::Error, W, P>> {
+pub(crate) fn read_frame<R: Read, W, P>(frames: &mut R, frame: &mut [u8]) -> Result<bool, Error<R::Error, W, P>> {
     let needed = frame.len();
     let mut rest = frame;
     while !rest.is_empty() {

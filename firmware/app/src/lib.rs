@@ -4,6 +4,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`conformance`] | runs the self-tests of a stream of models |
 //! | [`digits`] | runs the model on each frame of a stream and writes the outputs |
 //! | [`markers`] | the two functions between which instructions are counted |
 //!
@@ -15,6 +16,7 @@ extern crate std;
 
 #[macro_use]
 mod log;
+pub mod conformance;
 pub mod digits;
 mod error;
 pub mod markers;

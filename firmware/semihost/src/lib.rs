@@ -18,6 +18,7 @@ pub use pin::Unconnected;
 pub use static_cell::ConstStaticCell;
 
 use embedded_hal::digital::OutputPin;
+use teff_app::conformance::{self, Buffer};
 use teff_app::digits::{self, Board, Embedded};
 
 /// Runs the digits application on the files of the command line, and exits.
@@ -30,6 +31,18 @@ pub fn run_digits<P: OutputPin>(embedded: Embedded, memory: &mut [u8], busy: P) 
         fail(&error);
     }
     check_stack();
+    succeed()
+}
+
+/// Runs the self-tests of the models in the file of frames, and exits.
+pub fn run_conformance(file: &mut Buffer, memory: &mut Buffer) -> ! {
+    let (models, results) = match open() {
+        Ok(files) => files,
+        Err(error) => fail(&error),
+    };
+    if let Err(error) = conformance::run(models, results, file, memory) {
+        fail(&error);
+    }
     succeed()
 }
 

@@ -1,8 +1,8 @@
 //! Builds firmware: Cargo, in the board's folder.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use std::{env, fs};
 
@@ -13,10 +13,6 @@ use super::{Board, Elf, process, repository};
 
 /// A cold build of a firmware takes a minute on a slow machine; another Cargo may hold the lock for long before.
 const LIMIT: Duration = Duration::from_secs(45 * 60);
-
-/// A firmware's path is the same for every model: no other build of this process may come between the end of a build
-/// and the reading of its result.
-static BUILDING: Mutex<()> = Mutex::new(());
 
 /// Builds the firmware of `board` with the model at `model` in it.
 ///
@@ -38,11 +34,23 @@ pub fn build_binary(board: &Board, binary: &str, model: &Path) -> Result<Elf> {
         .args(["build", "--release", "--bin", binary, "--target", board.target])
         .env("TEFF_MODEL", &model)
         .env("DEFMT_LOG", "debug");
-    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _building = lock()?;
     let path = build_artifact(&mut cargo, binary)
         .with_context(|| format!("cannot build the firmware for {} with {}", board.name, model.display()))?;
     let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     Elf::parse(bytes).with_context(|| format!("{} is not what the linker should give", path.display()))
+}
+
+/// A firmware's path is the same for every model: until the file is dropped, no other build, of this process or of another,
+/// comes between the end of a build and the reading of its result.
+fn lock() -> Result<File> {
+    let folder = repository()?.join("target");
+    let path = folder.join("firmware.lock");
+    let locked = fs::create_dir_all(&folder).and_then(|()| File::create(&path)).and_then(|file| {
+        file.lock()?;
+        Ok(file)
+    });
+    locked.with_context(|| format!("cannot lock {}", path.display()))
 }
 
 /// The Cargo that runs this program, or else the one on the path.

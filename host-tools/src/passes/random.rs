@@ -31,7 +31,7 @@ impl Random {
         let mut to = shape.to_vec();
         let at = self.below(to.len());
         match self.below(4) {
-            0 if to[at] % 2 == 0 => drop(to.splice(at..=at, [2, shape[at] / 2])),
+            0 if to[at].is_multiple_of(2) => drop(to.splice(at..=at, [2, shape[at] / 2])),
             1 if at + 1 < to.len() => drop(to.splice(at..at + 2, [shape[at] * shape[at + 1]])),
             2 if to[at] == 1 && to.len() > 1 => drop(to.remove(at)),
             _ if to.len() < 6 => to.insert(at, 1),
