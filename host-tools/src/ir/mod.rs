@@ -1,6 +1,6 @@
 //! The intermediate representation: a float graph in the vocabulary of the runtime.
 //!
-//! Activations are `f32` tensors of any rank; images are NHWC. The graph is in execution order (a node comes after
+//! Activations are `f32` tensors of any rank, of real numbers, integers or truth values ([`Kind`]); images are NHWC. The graph is in execution order (a node comes after
 //! all producers of its inputs), every value has a fixed shape, and a value is produced by one node, is a graph
 //! input, or is a constant.
 
@@ -17,6 +17,23 @@ use crate::ops::Op;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ValueId(pub usize);
 
+/// What the elements of a tensor are. The float interpreter holds all of them as `f32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Real numbers: quantized on the device.
+    Real,
+    /// Integers that stand for themselves, such as token ids, indices and counts: i32 on the device, never quantized. At
+    /// most [`Kind::LARGEST_INDEX`] in absolute value, so that `f32` holds them exactly.
+    Index,
+    /// Truth values, 0 or 1: i8 of scale 1 and zero point 0 on the device.
+    Truth,
+}
+
+impl Kind {
+    /// Largest absolute integer up to which `f32` holds all integers.
+    pub const LARGEST_INDEX: f32 = (1 << 24) as f32;
+}
+
 /// A tensor: a graph input, a constant, or the output of one node.
 #[derive(Debug, Clone)]
 pub struct Value {
@@ -24,6 +41,8 @@ pub struct Value {
     pub name: String,
     /// Fixed shape; images are NHWC.
     pub shape: Vec<usize>,
+    /// What the elements are.
+    pub kind: Kind,
     /// The elements, if the value is a constant.
     pub constant: Option<Arc<ArrayD<f32>>>,
 }
@@ -81,16 +100,26 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Adds an activation.
+    /// Adds an activation of real numbers.
     pub fn activation(&mut self, name: impl Into<String>, shape: &[usize]) -> ValueId {
-        self.values.push(Value { name: name.into(), shape: shape.to_vec(), constant: None });
+        self.activation_of(Kind::Real, name, shape)
+    }
+
+    /// Adds an activation.
+    pub fn activation_of(&mut self, kind: Kind, name: impl Into<String>, shape: &[usize]) -> ValueId {
+        self.values.push(Value { name: name.into(), shape: shape.to_vec(), kind, constant: None });
         ValueId(self.values.len() - 1)
     }
 
-    /// Adds a constant.
+    /// Adds a constant of real numbers.
     pub fn constant(&mut self, name: impl Into<String>, data: ArrayD<f32>) -> ValueId {
+        self.constant_of(Kind::Real, name, data)
+    }
+
+    /// Adds a constant.
+    pub fn constant_of(&mut self, kind: Kind, name: impl Into<String>, data: ArrayD<f32>) -> ValueId {
         let shape = data.shape().to_vec();
-        self.values.push(Value { name: name.into(), shape, constant: Some(Arc::new(data)) });
+        self.values.push(Value { name: name.into(), shape, kind, constant: Some(Arc::new(data)) });
         ValueId(self.values.len() - 1)
     }
 
@@ -101,7 +130,8 @@ impl Graph {
     pub fn push(&mut self, name: &str, op: Op, inputs: &[ValueId]) -> anyhow::Result<ValueId> {
         let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.value(i).shape.as_slice()).collect();
         let shape = op.infer(&shapes)?;
-        let output = self.activation(name, &shape);
+        let kind = op.kind(&inputs.iter().map(|&i| self.value(i).kind).collect::<Vec<_>>())?;
+        let output = self.activation_of(kind, name, &shape);
         self.nodes.push(Node { name: name.to_string(), op, inputs: inputs.to_vec(), outputs: vec![output] });
         Ok(output)
     }

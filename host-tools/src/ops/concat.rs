@@ -4,9 +4,10 @@ use anyhow::{Result, ensure};
 use ndarray::{ArrayD, Axis};
 use teff::ops::{CONCAT, concat};
 
+use crate::ir::Kind;
 use crate::quantize::Rule;
 use crate::quantize::lower::{Lower, Lowering};
-use super::HostOp;
+use super::{HostOp, shape::same_kind};
 
 /// The operands one after the other along an axis; the other axes agree.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +27,10 @@ impl HostOp for Concat {
             shape[self.axis] += input[self.axis];
         }
         Ok(shape)
+    }
+
+    fn kind(&self, inputs: &[Kind]) -> Result<Kind> {
+        same_kind(inputs)
     }
 
     fn eval(&self, inputs: &[&ArrayD<f32>]) -> Result<ArrayD<f32>> {

@@ -8,10 +8,11 @@ pub(crate) mod shape;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use ndarray::ArrayD;
 use tract_onnx::prelude::TypedNode;
 
+use crate::ir::Kind;
 use crate::quantize::Rule;
 use crate::quantize::lower::{Lower, Lowering};
 
@@ -22,6 +23,19 @@ pub trait HostOp: Lower {
     /// # Errors
     /// If the operator refuses these input shapes; the message says which and why.
     fn infer(&self, inputs: &[&[usize]]) -> Result<Vec<usize>>;
+
+    /// What the output's elements are, given what the operands' are: real numbers of real numbers, unless the operator
+    /// says otherwise.
+    ///
+    /// # Errors
+    /// If the operator refuses operands of these kinds.
+    fn kind(&self, inputs: &[Kind]) -> Result<Kind> {
+        ensure!(
+            inputs.iter().all(|&k| k == Kind::Real),
+            "only real operands are supported, not integers or truth values"
+        );
+        Ok(Kind::Real)
+    }
 
     /// The output in float: the meaning of the operator, against which its integer form is held.
     ///
@@ -126,6 +140,14 @@ impl Op {
     /// If the operator refuses these input shapes.
     pub fn infer(&self, inputs: &[&[usize]]) -> Result<Vec<usize>> {
         self.inner().infer(inputs)
+    }
+
+    /// See [`HostOp::kind`].
+    ///
+    /// # Errors
+    /// If the operator refuses operands of these kinds.
+    pub fn kind(&self, inputs: &[Kind]) -> Result<Kind> {
+        self.inner().kind(inputs)
     }
 
     /// See [`HostOp::eval`].

@@ -4,9 +4,13 @@ use anyhow::{Result, ensure};
 use ndarray::{ArrayD, IxDyn};
 use teff::ops::RESHAPE;
 
+use crate::ir::Kind;
 use crate::quantize::Rule;
 use crate::quantize::lower::{Lower, Lowering};
-use super::{HostOp, shape::arity};
+use super::{
+    HostOp,
+    shape::{arity, same_kind},
+};
 
 /// The elements in row-major order under a new shape.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +25,10 @@ impl HostOp for Reshape {
         let same = inputs[0].iter().product::<usize>() == self.shape.iter().product::<usize>();
         ensure!(same, "Reshape: {:?} to {:?}", inputs[0], self.shape);
         Ok(self.shape.clone())
+    }
+
+    fn kind(&self, inputs: &[Kind]) -> Result<Kind> {
+        same_kind(inputs)
     }
 
     fn eval(&self, inputs: &[&ArrayD<f32>]) -> Result<ArrayD<f32>> {

@@ -2,10 +2,19 @@
 
 use anyhow::{Result, bail, ensure};
 
+use crate::ir::Kind;
+
 /// Checks the number of operands.
 pub(crate) fn arity(what: &str, inputs: usize, allowed: std::ops::RangeInclusive<usize>) -> Result<()> {
     ensure!(allowed.contains(&inputs), "{what}: {inputs} operands, {allowed:?} wanted");
     Ok(())
+}
+
+/// The kind of operands that are moved and not changed: any, but one.
+pub(crate) fn same_kind(inputs: &[Kind]) -> Result<Kind> {
+    let Some(&first) = inputs.first() else { bail!("no operand") };
+    ensure!(inputs.iter().all(|&k| k == first), "operands of several kinds: {inputs:?}");
+    Ok(first)
 }
 
 /// Checks that `shape` has four axes (N, H, W, C) and returns them.

@@ -4,9 +4,13 @@ use anyhow::{Context, Result, ensure};
 use ndarray::{ArrayD, Axis, Slice as Range};
 use teff::ops::{SLICE, slice};
 
+use crate::ir::Kind;
 use crate::quantize::Rule;
 use crate::quantize::lower::{Lower, Lowering};
-use super::{HostOp, shape::arity};
+use super::{
+    HostOp,
+    shape::{arity, same_kind},
+};
 
 /// The elements `start, start + step, …` below `end` of one axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +33,10 @@ impl HostOp for Slice {
         ensure!(fits, "Slice: {}..{} by {} along axis {} of {shape:?}", self.start, self.end, self.step, self.axis);
         shape[self.axis] = (self.end - self.start).div_ceil(self.step);
         Ok(shape)
+    }
+
+    fn kind(&self, inputs: &[Kind]) -> Result<Kind> {
+        same_kind(inputs)
     }
 
     fn eval(&self, inputs: &[&ArrayD<f32>]) -> Result<ArrayD<f32>> {

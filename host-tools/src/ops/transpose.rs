@@ -4,9 +4,13 @@ use anyhow::{Result, ensure};
 use ndarray::{ArrayD, IxDyn};
 use teff::ops::{TRANSPOSE, transpose};
 
+use crate::ir::Kind;
 use crate::quantize::Rule;
 use crate::quantize::lower::{Lower, Lowering};
-use super::{HostOp, shape::arity};
+use super::{
+    HostOp,
+    shape::{arity, same_kind},
+};
 
 /// Axis `i` of the result is axis `perm[i]` of the operand.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +52,10 @@ impl HostOp for Transpose {
         sorted.sort_unstable();
         ensure!(sorted.into_iter().eq(0..inputs[0].len()), "Transpose: {:?} of shape {:?}", self.perm, inputs[0]);
         Ok(self.pick(inputs[0]))
+    }
+
+    fn kind(&self, inputs: &[Kind]) -> Result<Kind> {
+        same_kind(inputs)
     }
 
     fn eval(&self, inputs: &[&ArrayD<f32>]) -> Result<ArrayD<f32>> {

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use super::simplify::moves_only_ones;
-use crate::ir::{Graph, ValueId};
+use crate::ir::{Graph, Value, ValueId};
 use crate::ops::{Op, reshape::Reshape, transpose::Transpose};
 
 /// Absorbs transposes into ports.
@@ -33,9 +33,9 @@ fn input(graph: &mut Graph, port: usize) -> Result<bool> {
         return Ok(false);
     }
     let shape = transpose.pick(&graph.value(x).shape);
-    let name = graph.value(x).name.clone();
+    let Value { name, kind, .. } = graph.value(x).clone();
     compose(&mut graph.inputs[port].perm, &transpose);
-    let filled = graph.activation(name.clone(), &shape);
+    let filled = graph.activation_of(kind, name.clone(), &shape);
     graph.inputs[port].value = filled;
     let mut superfluous = Vec::new();
     for (&reader, _) in readers.iter().zip(&wanted).filter(|(_, w)| w.as_ref() == Some(&transpose)) {

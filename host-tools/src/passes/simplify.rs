@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::sweep;
-use crate::ir::{Graph, ValueId, scalar};
+use crate::ir::{Graph, Value, ValueId, scalar};
 use crate::ops::{Op, reduce_mean::ReduceMean, reshape::Reshape};
 
 /// Removes operators that do nothing, computes what depends on constants only, merges neighbours of one kind and
@@ -55,7 +55,8 @@ fn constant(graph: &mut Graph, at: usize) -> Result<bool> {
     if graph.consumers(y).is_empty() {
         return Ok(false);
     }
-    let folded = graph.constant(graph.value(y).name.clone(), result);
+    let Value { name, kind, .. } = graph.value(y).clone();
+    let folded = graph.constant_of(kind, name, result);
     graph.replace_uses(y, folded);
     Ok(true)
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use ndarray::IxDyn;
 
 use super::sweep;
-use crate::ir::{Graph, ValueId};
+use crate::ir::{Graph, Value, ValueId};
 use crate::ops::{Op, reshape::Reshape};
 
 /// Moves every reshape one operator further down.
@@ -52,9 +52,9 @@ fn operands(graph: &mut Graph, at: usize) -> Result<Option<Vec<ValueId>>> {
     }
     let Some(shape) = constant_before(data.shape(), from, to) else { return Ok(None) };
     let data = data.as_ref().clone().into_shape_with_order(IxDyn(&shape))?;
-    let name = graph.value(node.inputs[constant]).name.clone();
+    let Value { name, kind, .. } = graph.value(node.inputs[constant]).clone();
     let mut inputs = vec![x, x];
-    inputs[constant] = graph.constant(name, data);
+    inputs[constant] = graph.constant_of(kind, name, data);
     Ok(Some(inputs))
 }
 

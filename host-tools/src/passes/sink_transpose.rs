@@ -6,7 +6,7 @@ use anyhow::Result;
 use ndarray::IxDyn;
 
 use super::{simplify::moves_only_ones, sweep};
-use crate::ir::{Graph, ValueId};
+use crate::ir::{Graph, Value, ValueId};
 use crate::ops::{
     Op, concat::Concat, pad::Pad, reduce_mean::ReduceMean, reduce_sum::ReduceSum, reshape::Reshape, slice::Slice,
     transpose::Transpose,
@@ -111,7 +111,8 @@ fn untransposed(graph: &mut Graph, at: usize, transpose: &Transpose) -> Result<O
             shape.extend(data.shape());
             let data = data.as_ref().clone().into_shape_with_order(IxDyn(&shape))?;
             let data = data.permuted_axes(IxDyn(&inverse.perm)).as_standard_layout().into_owned();
-            graph.constant(graph.value(i).name.clone(), data)
+            let Value { name, kind, .. } = graph.value(i).clone();
+            graph.constant_of(kind, name, data)
         } else if let Some((_, x)) = source(graph, i).filter(|(t, _)| t == transpose) {
             x
         } else {
