@@ -1,4 +1,21 @@
-//! tools
+//! The tools of Teff: from an ONNX model to a `.teff` file, and what a person wants to know of it before flashing.
+//!
+//! # The way of a model
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`import`] | ONNX through tract to the IR; what cannot be converted is listed, all at once |
+//! | [`ir`], [`ops`] | the float graph, and its operators: one file each, the mirror of the runtime's |
+//! | [`passes`] | brings the IR to the runtime's form: layout, folding, fusion |
+//! | [`calibrate`] | the ranges that activations take on samples |
+//! | [`quantize`] | scales and zero points; each node becomes a step of the runtime |
+//! | [`program`], [`mod@plan`], [`emit`] | lowered steps, memory, and the bytes of the file |
+//! | [`mod@convert`] | all of that in order |
+//!
+//! Beside it stand [`data`] (sample sets), [`report`] (accuracy, per-layer error, costs), [`board`] (emulated boards) and
+//! [`cli`], which holds one file a subcommand of `teff`.
+//!
+//! The tools link the very runtime that a board runs: what they compute is what the board will compute.
 pub mod aligned;
 pub mod board;
 pub mod calibrate;

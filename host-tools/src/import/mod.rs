@@ -10,6 +10,7 @@ mod layout;
 mod pool;
 mod product;
 mod reduce;
+mod shapes;
 mod typed;
 mod unsupported;
 mod vet;

@@ -1,6 +1,6 @@
 //! What can be said of a model before tract sees it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use anyhow::{Result, bail};
 use tract_onnx::pb::{
@@ -8,6 +8,7 @@ use tract_onnx::pb::{
     tensor_shape_proto::dimension::Value as Dim, type_proto,
 };
 
+use super::shapes::{self, Shapes};
 use super::{Options, Unsupported, UnsupportedNode};
 
 /// Operators that tract reads right, as far as the ONNX node tests show. Many of them can be converted only in constant
@@ -128,18 +129,24 @@ pub(super) fn check(model: &ModelProto) -> Result<()> {
     if !graph.sparse_initializer.is_empty() {
         bail!("sparse initializers are not read: export the model with dense weights");
     }
-    let shapes = Shapes::new(graph);
     let mut constants = constants(graph);
     let mut nodes: Vec<_> =
         inputs(graph).filter_map(|input| refuse_input(input).map(|a| input_entry(input, a))).collect();
+    let mut refused = Vec::new();
     for node in &graph.node {
-        if let Some(advice) = refuse_node(node, opset, &constants) {
-            let shapes = node.input.iter().filter(|i| !i.is_empty()).map(|i| shapes.text(i)).collect();
-            nodes.push(UnsupportedNode { name: node_name(node).into(), op: node.op_type.clone(), shapes, advice });
-        }
+        refused.extend(refuse_node(node, opset, &constants).map(|advice| (node, advice)));
         if node.op_type == "Shape" || node.input.iter().all(|i| i.is_empty() || constants.contains(i.as_str())) {
             constants.extend(node.output.iter().map(String::as_str));
         }
+    }
+    if !refused.is_empty() {
+        let shapes = Shapes::new(model, &refused.iter().map(|(node, _)| node_name(node)).collect());
+        nodes.extend(refused.into_iter().map(|(node, advice)| UnsupportedNode {
+            name: node_name(node).into(),
+            op: node.op_type.clone(),
+            shapes: node.input.iter().filter(|i| !i.is_empty()).map(|i| shapes.text(i)).collect(),
+            advice,
+        }));
     }
     if nodes.is_empty() { Ok(()) } else { Err(Unsupported { nodes }.into()) }
 }
@@ -207,7 +214,7 @@ fn inputs(graph: &GraphProto) -> impl Iterator<Item = &pb::ValueInfoProto> {
 }
 
 fn input_entry(input: &pb::ValueInfoProto, advice: String) -> UnsupportedNode {
-    let shapes = vec![shape_text(input)];
+    let shapes = vec![shapes::text(input)];
     UnsupportedNode { name: input.name.clone(), op: "graph input".into(), shapes, advice }
 }
 
@@ -290,39 +297,4 @@ fn int(node: &NodeProto, name: &str) -> Option<i64> {
 pub(super) fn node_name(node: &NodeProto) -> &str {
     let output = node.output.iter().find(|o| !o.is_empty()).map_or("", String::as_str);
     if node.name.is_empty() { output } else { &node.name }
-}
-
-/// Known shapes by tensor name.
-struct Shapes<'a>(HashMap<&'a str, String>);
-
-impl<'a> Shapes<'a> {
-    fn new(graph: &'a GraphProto) -> Self {
-        let infos = graph.input.iter().chain(&graph.value_info).chain(&graph.output);
-        let mut shapes: HashMap<&str, String> = infos.map(|v| (v.name.as_str(), shape_text(v))).collect();
-        for i in &graph.initializer {
-            shapes.insert(&i.name, join(i.dims.iter().map(ToString::to_string)));
-        }
-        Shapes(shapes)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.0.get(name).cloned().unwrap_or_else(|| "?".into())
-    }
-}
-
-fn shape_text(info: &pb::ValueInfoProto) -> String {
-    match info.r#type.as_ref().and_then(|t| t.value.as_ref()) {
-        Some(type_proto::Value::TensorType(pb::type_proto::Tensor { shape: Some(shape), .. })) => {
-            join(shape.dim.iter().map(|d| match &d.value {
-                Some(Dim::DimValue(d)) => d.to_string(),
-                Some(Dim::DimParam(name)) if !name.is_empty() => name.clone(),
-                _ => "?".into(),
-            }))
-        }
-        _ => "?".into(),
-    }
-}
-
-fn join(dims: impl Iterator<Item = String>) -> String {
-    format!("[{}]", dims.collect::<Vec<_>>().join(","))
 }
