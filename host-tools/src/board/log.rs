@@ -7,6 +7,10 @@ use super::Elf;
 
 /// The messages in `bytes`, a line each: level, space, text.
 pub(super) fn decode(elf: &Elf, bytes: &[u8]) -> Result<Vec<String>> {
+    if bytes.is_empty() {
+        // A firmware that says nothing need not be able to.
+        return Ok(Vec::new());
+    }
     let table = Table::parse(elf.bytes()).map_err(|error| anyhow!("the firmware's log texts: {error}"))?;
     let table = table.context("the firmware has no log texts: was it linked with defmt.x?")?;
     let mut decoder = table.new_stream_decoder();

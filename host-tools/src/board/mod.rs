@@ -16,6 +16,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `availability` | says what this machine lacks, and the command that brings it |
+//! | [`bench`] | instructions, code and memory of a model, operator by operator |
 //! | `build` | runs Cargo in the board's folder |
 //! | `elf` | sizes and symbols of a firmware |
 //! | `emulate` | runs QEMU with the frames as a file of the firmware |
@@ -25,6 +26,7 @@
 //! | `repository` | finds the folder in which all that lies |
 
 mod availability;
+pub mod bench;
 mod build;
 mod count;
 mod elf;

@@ -4,6 +4,7 @@
 //! else; progress and errors go to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 mod args;
+mod bench;
 mod convert;
 mod demo;
 mod eval;
@@ -34,6 +35,7 @@ enum Command {
     Eval(eval::Args),
     Inspect(inspect::Args),
     Demo(demo::Args),
+    Bench(bench::Args),
 }
 
 /// Runs the command that the arguments name.
@@ -44,6 +46,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::main(&args),
         Command::Inspect(args) => inspect::main(&args),
         Command::Demo(args) => demo::main(&args),
+        Command::Bench(args) => bench::main(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

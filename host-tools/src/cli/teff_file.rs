@@ -17,6 +17,11 @@ pub(super) struct TeffFile {
 }
 
 impl TeffFile {
+    /// Its bytes.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub(super) fn read(path: &Path) -> Result<Self> {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(Self { path: path.to_path_buf(), bytes: AlignedBytes::from(bytes.as_slice()) })
