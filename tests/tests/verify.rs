@@ -40,8 +40,9 @@ fn small() -> Patient {
         outputs: vec![output],
         params: params.to_vec(),
     };
-    let conv = conv2d::Params { stride: [1; 2], dilation: [1; 2], pad: [1; 4], groups: 1, min: -128, max: 127 };
-    let sum = teff::ops::add::Params { mult_a: 1 << 20, mult_b: 1 << 20, shift: 20, min: -128, max: 127, reserved: 0 };
+    let limits = teff::ops::Limits { min: -128, max: 127 };
+    let conv = conv2d::Params { stride: [1; 2], dilation: [1; 2], pad: [1; 4], groups: 1, limits, reserved: 0 };
+    let sum = teff::ops::add::Params { mult_a: 1 << 20, mult_b: 1 << 20, limits, shift: 20, reserved: [0; 3] };
     program.steps = vec![
         step("conv", &CONV2D, &[x, w, bias, mult, shift], a, conv.as_bytes()),
         step("table", &TABLE, &[a, table], b, &[]),
@@ -288,7 +289,7 @@ fn parameters() {
     assert_eq!(broken_conv(|p| p.groups = 2), step_error(CONV, OpIssue::Shape));
     assert_eq!(broken_conv(|p| p.pad[0] = 9), step_error(CONV, OpIssue::Shape));
     assert_eq!(broken_conv(|p| p.pad[0] = u16::MAX), step_error(CONV, OpIssue::Params));
-    assert_eq!(broken_conv(|p| (p.min, p.max) = (5, 4)), step_error(CONV, OpIssue::Params));
+    assert_eq!(broken_conv(|p| p.limits = teff::ops::Limits { min: 5, max: 4 }), step_error(CONV, OpIssue::Params));
     assert_eq!(broken_constant("shift", |b| b[1] = 0), step_error(CONV, OpIssue::Shift));
     assert_eq!(broken_constant("shift", |b| b[2] = 63), step_error(CONV, OpIssue::Shift));
     assert_eq!(broken_constant("mult", |b| b[3] = 1), step_error(CONV, OpIssue::Multiplier));

@@ -48,6 +48,6 @@ pub(super) fn sum_params(cx: &mut Lowering<'_>, clamp: Option<&Clamp>) -> Result
     let shift = (MAX_FACTOR / largest).log2().floor().min(30.0);
     ensure!(shift >= 0.0, "the result's range is {largest:.0} times smaller than the operands': calibrate with other samples");
     let [mult_a, mult_b] = factors.map(|f| (f * shift.exp2()).round() as i32);
-    let (min, max) = cx.clamp(clamp)?;
-    Ok((operands, add::Params { mult_a, mult_b, shift: shift as u8, min, max, reserved: 0 }))
+    let limits = cx.limits(clamp)?;
+    Ok((operands, add::Params { mult_a, mult_b, limits, shift: shift as u8, reserved: [0; 3] }))
 }

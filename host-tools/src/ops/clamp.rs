@@ -63,8 +63,8 @@ impl Lower for Clamp {
             return lower_function(cx, |x| x.clamp(self.min, self.max));
         }
         let x = cx.x(0)?;
-        let (min, max) = cx.clamp(Some(self))?;
-        cx.step(&CLAMP, &[x], &clamp::Params { min, max, reserved: [0; 2] })
+        let limits = cx.limits(Some(self))?;
+        cx.step(&CLAMP, &[x], &clamp::Params { limits })
     }
 }
 

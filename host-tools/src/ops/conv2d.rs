@@ -185,15 +185,15 @@ impl Lower for Conv2d {
         let per_filter = kernel_h * kernel_w * depth;
         let bias = (cx.operand_count() > 2).then_some(2);
         let quantized = cx.per_channel(w, filters, |i| i / per_filter, bias)?;
-        let (min, max) = cx.clamp(self.clamp.as_ref())?;
+        let limits = cx.limits(self.clamp.as_ref())?;
         let depthwise = self.groups == in_channels && depth == 1 && self.groups > 1;
         let params = conv2d::Params {
             stride: smalls(self.stride)?,
             dilation: smalls(self.dilation)?,
             pad: smalls(self.pad)?,
             groups: if depthwise { 0 } else { small(self.groups)? },
-            min,
-            max,
+            limits,
+            reserved: 0,
         };
         let x = cx.x(0)?;
         let (op, w) = if depthwise {

@@ -60,14 +60,14 @@ impl Lower for FullyConnected {
         let &[outputs, inputs] = cx.shape(1)? else { bail!("weights must have two axes") };
         let bias = (cx.operand_count() > 2).then_some(2);
         let quantized = cx.per_channel(w, outputs, |i| i / inputs, bias)?;
-        let (min, max) = cx.clamp(self.clamp.as_ref())?;
+        let limits = cx.limits(self.clamp.as_ref())?;
         let x = cx.x(0)?;
         let w = cx.constant("weights", DataType::I8, &[outputs, inputs], &quantized.weights);
         let [bias, mult, shift] = quantized.requant;
         cx.step(
             &FULLY_CONNECTED,
             &[x, w, bias, mult, shift],
-            &fully_connected::Params { min, max, reserved: [0; 2] },
+            &fully_connected::Params { limits },
         )
     }
 }

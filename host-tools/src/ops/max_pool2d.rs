@@ -89,9 +89,7 @@ impl Lower for MaxPool2d {
             kernel: smalls(self.kernel)?,
             stride: smalls(self.stride)?,
             pad: smalls(self.pad)?,
-            min: i8::MIN,
-            max: i8::MAX,
-            reserved: [0; 2],
+            limits: cx.limits(None)?,
         };
         cx.step(&MAX_POOL2D, &[x], &params)
     }

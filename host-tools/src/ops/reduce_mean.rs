@@ -47,7 +47,7 @@ pub(super) fn reduce_params(cx: &Lowering<'_>, axes: &[usize], divisor: usize) -
     let factor = f64::from(cx.quant(0)?.scale) / f64::from(cx.out_quant()?.scale) / divisor as f64;
     let Multiplier { mult, shift } = cx.multiplier(factor)?;
     let axes = axes.iter().fold(0, |mask, axis| mask | 1 << axis);
-    Ok(reduce_mean::Params { axes, mult, shift, min: i8::MIN, max: i8::MAX, reserved: 0 })
+    Ok(reduce_mean::Params { axes, mult, limits: cx.limits(None)?, shift, reserved: [0; 3] })
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ impl Lower for Requantize {
         let x = cx.x(0)?;
         let factor = f64::from(cx.quant(0)?.scale) / f64::from(cx.out_quant()?.scale);
         let Multiplier { mult, shift } = cx.multiplier(factor)?;
-        let params = requantize::Params { mult, shift, min: i8::MIN, max: i8::MAX, reserved: 0 };
+        let params = requantize::Params { mult, limits: cx.limits(None)?, shift, reserved: [0; 3] };
         cx.step(&REQUANTIZE, &[x], &params)
     }
 }

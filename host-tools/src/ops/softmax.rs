@@ -41,7 +41,7 @@ impl Lower for Softmax {
         let x = cx.x(0)?;
         let scale = f64::from(cx.quant(0)?.scale) * f64::from(1_u32 << EXP_INPUT_FRACTION_BITS);
         let multiplier = scale.round().clamp(1.0, f64::from(u32::MAX)) as u32;
-        cx.step(&SOFTMAX, &[x], &softmax::Params { multiplier })
+        cx.step(&SOFTMAX, &[x], &softmax::Params { multiplier, shift: 0, reserved: [0; 3] })
     }
 }
 

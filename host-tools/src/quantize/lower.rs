@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use ndarray::ArrayD;
 use teff::fixed::Multiplier;
 use teff::format::DataType;
-use teff::ops::OpDef;
+use teff::ops::{Limits, OpDef};
 use zerocopy::{Immutable, IntoBytes};
 
 use super::assign::Rule;
@@ -217,9 +217,10 @@ impl<'g> Lowering<'g> {
     ///
     /// # Errors
     /// If the result has no quantization.
-    pub fn clamp(&self, clamp: Option<&Clamp>) -> Result<(i8, i8)> {
+    pub fn limits(&self, clamp: Option<&Clamp>) -> Result<Limits> {
         let quant = self.out_quant()?;
-        Ok(clamp.map_or((i8::MIN, i8::MAX), |c| (quant.quantize(c.min), quant.quantize(c.max))))
+        let [min, max] = clamp.map_or([i8::MIN, i8::MAX], |c| [quant.quantize(c.min), quant.quantize(c.max)]);
+        Ok(Limits { min: min.into(), max: max.into() })
     }
 
     /// `real` as a fixed-point factor.

@@ -1,6 +1,6 @@
 //! A model with the memory to run it.
 
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::error::{RunError, SelfTestError, SessionError};
 use super::frame::Frame;
@@ -18,7 +18,8 @@ pub struct StepEvent<'e, 'm> {
 
 /// A model bound to the memory in which it runs.
 ///
-/// Inputs are written with [`Session::input_i8`], a run computes the outputs, and [`Session::output_i8`] reads them. The planner may give the
+/// Inputs are written with [`Session::input_i8`] and its like, a run computes the outputs, and [`Session::output_i8`] and
+/// its like read them. The planner may give the
 /// memory of an input to later tensors: write the inputs anew before each run. State is zeroed when the session is
 /// made and by [`Session::reset`], and lasts from run to run.
 pub struct Session<'s, 'm> {
@@ -70,12 +71,36 @@ impl<'s, 'm> Session<'s, 'm> {
     /// # Errors
     /// If there is no such input, or its elements are of another type.
     pub fn input_i8(&mut self, index: usize) -> Result<&mut [i8], SessionError> {
+        self.input_elements(index, DataType::I8)
+    }
+
+    /// [`Session::input`] as int16.
+    ///
+    /// # Errors
+    /// If there is no such input, or its elements are of another type.
+    pub fn input_i16(&mut self, index: usize) -> Result<&mut [i16], SessionError> {
+        self.input_elements(index, DataType::I16)
+    }
+
+    /// [`Session::input`] as int32.
+    ///
+    /// # Errors
+    /// If there is no such input, or its elements are of another type.
+    pub fn input_i32(&mut self, index: usize) -> Result<&mut [i32], SessionError> {
+        self.input_elements(index, DataType::I32)
+    }
+
+    /// `T` is the type that `data_type` names.
+    fn input_elements<T>(&mut self, index: usize, data_type: DataType) -> Result<&mut [T], SessionError>
+    where
+        T: FromBytes + IntoBytes + KnownLayout,
+    {
         let tensor = port(self.model.entry(0), index, |entry| entry.inputs().nth(index))?;
-        if tensor.data_type != DataType::I8 {
+        if tensor.data_type != data_type {
             return Err(SessionError::WrongType);
         }
         let bytes = self.bytes_mut(&tensor).ok_or(SessionError::NoSuchPort { index })?;
-        <[i8]>::mut_from_bytes(bytes).map_err(|_| SessionError::WrongType)
+        <[T]>::mut_from_bytes(bytes).map_err(|_| SessionError::WrongType)
     }
 
     /// The bytes of output `index` of the first entry point, valid after a run.
@@ -92,12 +117,36 @@ impl<'s, 'm> Session<'s, 'm> {
     /// # Errors
     /// If there is no such output, or its elements are of another type.
     pub fn output_i8(&self, index: usize) -> Result<&[i8], SessionError> {
+        self.output_elements(index, DataType::I8)
+    }
+
+    /// [`Session::output`] as int16.
+    ///
+    /// # Errors
+    /// If there is no such output, or its elements are of another type.
+    pub fn output_i16(&self, index: usize) -> Result<&[i16], SessionError> {
+        self.output_elements(index, DataType::I16)
+    }
+
+    /// [`Session::output`] as int32.
+    ///
+    /// # Errors
+    /// If there is no such output, or its elements are of another type.
+    pub fn output_i32(&self, index: usize) -> Result<&[i32], SessionError> {
+        self.output_elements(index, DataType::I32)
+    }
+
+    /// `T` is the type that `data_type` names.
+    fn output_elements<T>(&self, index: usize, data_type: DataType) -> Result<&[T], SessionError>
+    where
+        T: FromBytes + Immutable + KnownLayout,
+    {
         let tensor = port(self.model.entry(0), index, |entry| entry.outputs().nth(index))?;
-        if tensor.data_type != DataType::I8 {
+        if tensor.data_type != data_type {
             return Err(SessionError::WrongType);
         }
         let bytes = self.bytes(&tensor).ok_or(SessionError::NoSuchPort { index })?;
-        <[i8]>::ref_from_bytes(bytes).map_err(|_| SessionError::WrongType)
+        <[T]>::ref_from_bytes(bytes).map_err(|_| SessionError::WrongType)
     }
 
     /// Runs the first entry point.

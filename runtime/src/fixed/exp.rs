@@ -35,6 +35,15 @@ pub fn exp_neg(x: u32) -> i32 {
     rounded.min(i32::MAX as u64) as i32
 }
 
+/// `exp_neg(⌊x · multiplier / 2^shift⌋)`, the argument saturated to u32; a shift of more than 63 acts as 63.
+///
+/// The argument is cut off, not rounded: its error is below one unit of 2^-26.
+#[inline(always)]
+pub fn exp_neg_scaled(x: u32, multiplier: u32, shift: u8) -> i32 {
+    let argument = (u64::from(x) * u64::from(multiplier)) >> shift.min(63);
+    exp_neg(u32::try_from(argument).unwrap_or(u32::MAX))
+}
+
 #[cfg(test)]
 #[allow(clippy::float_arithmetic)]
 mod tests {

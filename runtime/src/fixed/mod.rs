@@ -8,7 +8,8 @@
 mod exp;
 mod requantize;
 
-pub use exp::{EXP_FRACTION_BITS, EXP_INPUT_FRACTION_BITS, exp_neg};
+pub use exp::{EXP_FRACTION_BITS, EXP_INPUT_FRACTION_BITS, exp_neg, exp_neg_scaled};
 pub use requantize::{
-    MAX_SHIFT, MIN_MULTIPLIER, MIN_SHIFT, Multiplier, clamp_s8, requantize, rounding_divide, rounding_shift_right, sat8,
+    MAX_SHIFT, MIN_MULTIPLIER, MIN_SHIFT, Multiplier, WIDE_BITS, clamp_s8, clamp_s16, requantize, requantize_i64,
+    rounding_divide, rounding_shift_right, rounding_shift_right_i64, sat8, sat16,
 };

@@ -47,12 +47,63 @@ pub const fn requantize(acc: i32, m: Multiplier) -> i32 {
     if shift >= 31 {
         // |rounded| ≤ 2^62 / 2^31 = 2^31, and +2^31 asks for acc = mult = i32::MIN, which is no valid multiplier.
         rounded as i32
-    } else if rounded > i32::MAX as i64 {
+    } else {
+        sat32(rounded)
+    }
+}
+
+/// Accumulators of [`requantize_i64`] lie in `[-2^47, 2^47)`.
+pub const WIDE_BITS: u32 = 47;
+
+/// `sat32(⌊acc · mult / 2^shift + ½⌋)` for an accumulator of 48 bits: the exact product, one rounding half up, then
+/// saturation to i32.
+///
+/// An accumulator outside `[-2^47, 2^47)` acts as the nearest bound, a shift outside `[1, 62]` likewise.
+///
+/// Why nothing overflows: write `acc = h·2^16 + l` with `0 ≤ l < 2^16`, so `-2^31 ≤ h < 2^31`. For `shift ≥ 16`
+///
+/// `⌊(acc·mult + 2^(shift−1)) / 2^shift⌋ = ⌊(h·mult + ⌊(l·mult + 2^(shift−1)) / 2^16⌋) / 2^(shift−16)⌋`
+///
+/// because `h·mult` is an integer. There `|l·mult| < 2^47` and `2^(shift−1) ≤ 2^61`, so that the inner sum stays below
+/// 2^62; `|h·mult| ≤ 2^62` and the inner quotient is at most 2^46, so that the outer sum stays below 2^63. For a
+/// smaller shift an `acc` of 32 bits is [`requantize`]'s, and any other gives at least `2^31 · 2^30 / 2^15 > 2^31`,
+/// which saturates (unless `mult` is 0).
+#[inline(always)]
+pub const fn requantize_i64(acc: i64, m: Multiplier) -> i32 {
+    if acc as i32 as i64 == acc {
+        return requantize(acc as i32, m);
+    }
+    const LIMIT: i64 = 1 << WIDE_BITS;
+    let acc = if acc < -LIMIT {
+        -LIMIT
+    } else if acc >= LIMIT {
+        LIMIT - 1
+    } else {
+        acc
+    };
+    let shift = if m.shift > MAX_SHIFT { MAX_SHIFT } else { m.shift } as u32;
+    let mult = m.mult as i64;
+    if shift < 16 {
+        return match (mult, (acc < 0) == (mult < 0)) {
+            (0, _) => 0,
+            (_, true) => i32::MAX,
+            (_, false) => i32::MIN,
+        };
+    }
+    let (high, low) = (acc >> 16, acc & 0xFFFF);
+    let inner = (low * mult + (1_i64 << (shift - 1))) >> 16;
+    sat32((high * mult + inner) >> (shift - 16))
+}
+
+/// Saturation to 32 bits.
+#[inline(always)]
+const fn sat32(x: i64) -> i32 {
+    if x > i32::MAX as i64 {
         i32::MAX
-    } else if rounded < i32::MIN as i64 {
+    } else if x < i32::MIN as i64 {
         i32::MIN
     } else {
-        rounded as i32
+        x as i32
     }
 }
 
@@ -61,6 +112,14 @@ pub const fn requantize(acc: i32, m: Multiplier) -> i32 {
 pub const fn rounding_shift_right(x: i32, shift: u8) -> i32 {
     let shift = if shift > 30 { 30 } else { shift as u32 };
     if shift == 0 { x } else { x.saturating_add(1 << (shift - 1)) >> shift }
+}
+
+/// `sat32(⌊x / 2^shift + ½⌋)` for `shift ∈ [0, 62]`; a larger shift acts as 62. Where `x + 2^(shift−1)` would exceed i64,
+/// it saturates.
+#[inline(always)]
+pub const fn rounding_shift_right_i64(x: i64, shift: u8) -> i32 {
+    let shift = if shift > 62 { 62 } else { shift as u32 };
+    sat32(if shift == 0 { x } else { x.saturating_add(1 << (shift - 1)) >> shift })
 }
 
 /// `⌊numerator / denominator + ½⌋` for a positive denominator; a denominator of 0 gives 0.
@@ -76,6 +135,24 @@ pub const fn rounding_divide(numerator: u64, denominator: u64) -> u64 {
 #[inline(always)]
 pub const fn sat8(x: i32) -> i8 {
     clamp_s8(x, i8::MIN, i8::MAX)
+}
+
+/// Saturation to int16.
+#[inline(always)]
+pub const fn sat16(x: i32) -> i16 {
+    clamp_s16(x, i16::MIN, i16::MAX)
+}
+
+/// Saturation to `[min, max]`; if `min > max`, the result is `min`.
+#[inline(always)]
+pub const fn clamp_s16(x: i32, min: i16, max: i16) -> i16 {
+    if x <= min as i32 {
+        min
+    } else if x >= max as i32 {
+        if max < min { min } else { max }
+    } else {
+        x as i16
+    }
 }
 
 /// Saturation to `[min, max]`; if `min > max`, the result is `min`.
@@ -96,7 +173,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// The rule, in 128-bit integers.
-    fn specification(acc: i32, m: Multiplier) -> i32 {
+    fn specification(acc: i64, m: Multiplier) -> i32 {
         let twice = 2 * i128::from(acc) * i128::from(m.mult) + (1_i128 << m.shift);
         let rounded = twice.div_euclid(1_i128 << (m.shift + 1));
         rounded.clamp(i32::MIN.into(), i32::MAX.into()) as i32
@@ -107,12 +184,39 @@ mod tests {
         fn requantize_is_its_specification(acc: i32, mult in MIN_MULTIPLIER..=i32::MAX, negative: bool, shift in 1_u8..=62) {
             let m = Multiplier { mult: if negative { -mult } else { mult }, shift };
             prop_assert!(m.is_valid());
-            prop_assert_eq!(requantize(acc, m), specification(acc, m));
+            prop_assert_eq!(requantize(acc, m), specification(acc.into(), m));
         }
 
         #[test]
-        fn requantize_never_panics(acc: i32, mult: i32, shift: u8) {
-            requantize(acc, Multiplier { mult, shift });
+        fn requantize_i64_is_its_specification(
+            acc in -1_i64 << WIDE_BITS..1 << WIDE_BITS,
+            narrower in 0_u32..48,
+            mult in MIN_MULTIPLIER..=i32::MAX,
+            negative: bool,
+            zero in 0_u8..20,
+            shift in 1_u8..=62,
+        ) {
+            let acc = acc >> narrower;
+            let mult = if zero == 0 { 0 } else if negative { -mult } else { mult };
+            let m = Multiplier { mult, shift };
+            prop_assert!(m.is_valid());
+            prop_assert_eq!(requantize_i64(acc, m), specification(acc, m));
+        }
+
+        #[test]
+        fn rounding_shift_right_i64_is_its_specification(x in -1_i64 << 62..1 << 62, narrower in 0_u32..62, shift in 0_u8..=62) {
+            let x = x >> narrower;
+            let twice = 2 * i128::from(x) + (1_i128 << shift);
+            let exact = twice.div_euclid(1_i128 << (shift + 1));
+            prop_assert_eq!(i128::from(rounding_shift_right_i64(x, shift)), exact.clamp(i32::MIN.into(), i32::MAX.into()));
+        }
+
+        #[test]
+        fn nothing_panics(acc: i64, mult: i32, shift: u8) {
+            requantize(acc as i32, Multiplier { mult, shift });
+            requantize_i64(acc, Multiplier { mult, shift });
+            rounding_shift_right(acc as i32, shift);
+            rounding_shift_right_i64(acc, shift);
         }
     }
 
@@ -121,6 +225,7 @@ mod tests {
         let half = Multiplier { mult: 1 << 30, shift: 31 };
         assert_eq!([-3, -1, 1, 3].map(|x| requantize(x, half)), [-1, 0, 1, 2]);
         assert_eq!([-3, -1, 1, 3].map(|x| rounding_shift_right(x, 1)), [-1, 0, 1, 2]);
+        assert_eq!([-3, -1, 1, 3].map(|x| rounding_shift_right_i64(x, 1)), [-1, 0, 1, 2]);
         assert_eq!(rounding_divide(3, 2), 2);
         assert_eq!(rounding_divide(1, 0), 0);
     }
@@ -130,6 +235,13 @@ mod tests {
         let large = Multiplier { mult: i32::MAX, shift: 1 };
         assert_eq!(requantize(i32::MAX, large), i32::MAX);
         assert_eq!(requantize(i32::MIN, large), i32::MIN);
+        for (acc, shift) in [(1_i64 << 31, 1), (1 << 46, 15), ((1 << 47) - 1, 16), (i64::MAX, 30)] {
+            let m = Multiplier { mult: MIN_MULTIPLIER, shift };
+            assert_eq!([acc, -acc].map(|acc| requantize_i64(acc, m)), [i32::MAX, i32::MIN]);
+            assert_eq!(requantize_i64(acc, Multiplier { mult: -MIN_MULTIPLIER, shift }), i32::MIN);
+        }
+        assert_eq!([32_768, -32_769].map(sat16), [32_767, -32_768]);
+        assert_eq!(clamp_s16(0, 5, 3), 5);
         assert_eq!(sat8(128), 127);
         assert_eq!(sat8(-129), -128);
         assert_eq!(clamp_s8(0, 5, 3), 5);

@@ -6,7 +6,7 @@
 pub enum DataType {
     /// Signed 8 bits: activations and weights.
     I8,
-    /// Signed 16 bits.
+    /// Signed 16 bits: activations, zero point 0.
     I16,
     /// Signed 32 bits: biases and multipliers.
     I32,
@@ -45,13 +45,22 @@ impl DataType {
         }
     }
 
-    /// Whether `zero_point` is a value of this type.
-    pub fn holds(self, zero_point: i32) -> bool {
+    /// Smallest and largest value.
+    pub const fn range(self) -> (i32, i32) {
         match self {
-            Self::I8 => i8::try_from(zero_point).is_ok(),
-            Self::I16 => i16::try_from(zero_point).is_ok(),
-            Self::U8 => u8::try_from(zero_point).is_ok(),
-            Self::I32 => true,
+            Self::I8 => (-128, 127),
+            Self::I16 => (-32_768, 32_767),
+            Self::I32 => (i32::MIN, i32::MAX),
+            Self::U8 => (0, 255),
+        }
+    }
+
+    /// Whether a tensor of this type may have this zero point: any value of the type, in int16 only 0.
+    pub const fn admits_zero_point(self, zero_point: i32) -> bool {
+        let (min, max) = self.range();
+        match self {
+            Self::I16 => zero_point == 0,
+            _ => min <= zero_point && zero_point <= max,
         }
     }
 }

@@ -218,7 +218,7 @@ fn tensor(model: &Model<'_>, desc: &TensorDesc) -> core::result::Result<(), Tens
     if !desc.offset.is_multiple_of(alignment) {
         return Err(TensorIssue::Misaligned);
     }
-    if !data_type.holds(desc.zero_point) {
+    if !data_type.admits_zero_point(desc.zero_point) {
         return Err(TensorIssue::ZeroPoint);
     }
     if !(desc.scale.is_finite() && desc.scale > 0.0) {

@@ -1,12 +1,12 @@
-//! Dot products of int8 vectors: the inner loop of convolutions and fully connected layers.
+//! Dot products of activations and int8 weights: the inner loop of convolutions and fully connected layers.
 
-use super::PerChannel;
+use super::{Accumulator, Element, PerChannel};
 
 /// Output channels `first …` of one input vector: `out[o] = finish(bias[first + o] + Σ_i w[o,i] · x[i])`.
 ///
 /// `w` holds a row of `x.len()` weights for each element of `out`. Four rows share one pass over `x`.
 #[inline(always)]
-pub fn rows(requant: &PerChannel, first: usize, x: &[i8], w: &[i8], out: &mut [i8]) -> Option<()> {
+pub fn rows<E: Element>(requant: &PerChannel<E>, first: usize, x: &[E], w: &[i8], out: &mut [E]) -> Option<()> {
     let depth = x.len();
     let mut channels = requant.channels().skip(first);
     let mut quads = out.chunks_exact_mut(4);
@@ -14,39 +14,61 @@ pub fn rows(requant: &PerChannel, first: usize, x: &[i8], w: &[i8], out: &mut [i
     for (quad, w) in (&mut quads).zip(&mut weights) {
         for (value, dot) in quad.iter_mut().zip(dot4(x, w)?) {
             let (bias, m) = channels.next()?;
-            *value = requant.finish(bias.wrapping_add(dot), m);
+            *value = requant.finish(dot.plus(bias), m);
         }
     }
     let rest = weights.remainder().chunks_exact(depth.max(1));
     for (value, w) in quads.into_remainder().iter_mut().zip(rest) {
         let (bias, m) = channels.next()?;
-        *value = requant.finish(bias.wrapping_add(dot1(x, w)), m);
+        *value = requant.finish(dot1(x, w).plus(bias), m);
     }
     Some(())
 }
 
-/// `Σ x[i] · w[i]` over the shorter length; at most 2^17 products, so that the sum fits in i32.
+/// `Σ x[i] · w[i]` over the shorter length, exact for as many products as verification admits.
 #[inline(always)]
-pub fn dot1(x: &[i8], w: &[i8]) -> i32 {
-    x.iter().zip(w).fold(0, |acc: i32, (&x, &w)| acc.wrapping_add(i32::from(x) * i32::from(w)))
+pub fn dot1<E: Element>(x: &[E], w: &[i8]) -> E::Sum {
+    let block =
+        |x: &[E], w: &[i8]| x.iter().zip(w).fold(0, |acc: i32, (&x, &w)| acc.wrapping_add(x.widen() * i32::from(w)));
+    if x.len() <= E::BLOCK {
+        return block(x, w).into();
+    }
+    let blocks = x.chunks(E::BLOCK).zip(w.chunks(E::BLOCK));
+    blocks.fold(E::Sum::default(), |sum, (x, w)| sum.plus(block(x, w)))
 }
 
 /// Four rows of `w`, one after another, times the same `x`: `(Σ x[i] · w[r·n + i])` for r in 0..4, n = `x.len()`.
 ///
 /// `None` if `w` does not hold four rows.
 #[inline(always)]
-pub fn dot4(x: &[i8], w: &[i8]) -> Option<[i32; 4]> {
+pub fn dot4<E: Element>(x: &[E], w: &[i8]) -> Option<[E::Sum; 4]> {
     let n = x.len();
     let (w0, rest) = w.split_at_checked(n)?;
     let (w1, rest) = rest.split_at_checked(n)?;
     let (w2, rest) = rest.split_at_checked(n)?;
     let w3 = rest.get(..n)?;
+    if n <= E::BLOCK {
+        return Some(block4(x, [w0, w1, w2, w3]).map(E::Sum::from));
+    }
+    let mut sums = [E::Sum::default(); 4];
+    let [w0, w1, w2, w3] = [w0, w1, w2, w3].map(|w| w.chunks(E::BLOCK));
+    for ((((x, a), b), c), d) in x.chunks(E::BLOCK).zip(w0).zip(w1).zip(w2).zip(w3) {
+        for (sum, block) in sums.iter_mut().zip(block4(x, [a, b, c, d])) {
+            *sum = sum.plus(block);
+        }
+    }
+    Some(sums)
+}
+
+/// Four dot products of at most [`Element::BLOCK`] elements.
+#[inline(always)]
+fn block4<E: Element>(x: &[E], [w0, w1, w2, w3]: [&[i8]; 4]) -> [i32; 4] {
     let mut acc = [0_i32; 4];
     for ((((&x, &a), &b), &c), &d) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
-        let x = i32::from(x);
+        let x = x.widen();
         for (acc, w) in acc.iter_mut().zip([a, b, c, d]) {
             *acc = acc.wrapping_add(x * i32::from(w));
         }
     }
-    Some(acc)
+    acc
 }

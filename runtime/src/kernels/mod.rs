@@ -9,6 +9,7 @@
 
 pub mod conv;
 pub mod dot;
+mod element;
 pub mod elementwise;
 pub mod linear;
 pub mod movement;
@@ -21,14 +22,14 @@ pub mod softmax;
 pub(crate) mod testing;
 pub mod window;
 
+pub use element::{Accumulator, DataType, Element};
 pub use operands::{Binary, Unary};
 
-use crate::fixed::{Multiplier, clamp_s8, requantize};
+use crate::fixed::Multiplier;
 
-/// Per-channel requantization of an i32 accumulator to int8:
-/// `clamp(zero_point + requantize(acc + bias[c], mult[c], shift[c]))`.
+/// Per-channel requantization of an accumulator: `clamp(zero_point + requantize(acc + bias[c], mult[c], shift[c]))`.
 #[derive(Debug, Clone, Copy)]
-pub struct PerChannel<'a> {
+pub struct PerChannel<'a, E> {
     /// `(channels)`: the bias with the input's zero point folded in, `bias − zp_x · Σ w`.
     pub bias: &'a [i32],
     /// `(channels)`: see [`Multiplier::mult`].
@@ -36,29 +37,29 @@ pub struct PerChannel<'a> {
     /// `(channels)`: see [`Multiplier::shift`].
     pub shift: &'a [u8],
     /// The output.
-    pub output: Output,
+    pub output: Output<E>,
 }
 
 /// Where results land: zero point and fused activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Output {
-    /// Zero point, in `[-128, 127]`.
+pub struct Output<E> {
+    /// Zero point, a value of `E`.
     pub zero_point: i32,
     /// Smallest result.
-    pub min: i8,
+    pub min: E,
     /// Largest result.
-    pub max: i8,
+    pub max: E,
 }
 
-impl Output {
+impl<E: Element> Output<E> {
     /// Adds the zero point and clamps.
     #[inline(always)]
-    pub fn finish(&self, x: i32) -> i8 {
-        clamp_s8(x.saturating_add(self.zero_point), self.min, self.max)
+    pub fn finish(&self, x: i32) -> E {
+        E::limit(x.saturating_add(self.zero_point), self.min, self.max)
     }
 }
 
-impl PerChannel<'_> {
+impl<E: Element> PerChannel<'_, E> {
     /// Bias, multiplier and shift of each channel.
     #[inline(always)]
     pub fn channels(&self) -> impl Iterator<Item = (i32, Multiplier)> + '_ {
@@ -68,7 +69,7 @@ impl PerChannel<'_> {
 
     /// The result of one accumulator, bias included.
     #[inline(always)]
-    pub fn finish(&self, acc: i32, m: Multiplier) -> i8 {
-        self.output.finish(requantize(acc, m))
+    pub fn finish(&self, acc: E::Sum, m: Multiplier) -> E {
+        self.output.finish(acc.requantize(m))
     }
 }

@@ -3,14 +3,14 @@
 use crate::fixed::{MAX_SHIFT, MIN_SHIFT, Multiplier};
 use crate::format::layout::MAX_RANK;
 use crate::format::{DataType, OpIssue, StepView, Storage, Tensor};
+use crate::kernels::Element;
 use crate::kernels::nest::MAX_AXES;
 
-/// Products that an accumulator can sum: `2^16 · 2^14 + 2^30 < 2^31`.
+/// Products that an accumulator can sum: in int8 `2^16 · 2^14 + 2^30 < 2^31`, in int16 `2^16 · 2^22 + 2^31 < 2^47`.
 pub(super) const MAX_DEPTH: usize = (1 << 16) - 1;
-/// Differences of zero point and value that an accumulator can sum: `2^23 · 255 < 2^31`.
+/// Differences of zero point and value that an accumulator can sum: in int8 `2^23 · 255 < 2^31`, in int16
+/// `2^23 · 2^15 < 2^47`.
 pub(super) const MAX_SUMMED: usize = 1 << 23;
-/// Largest absolute bias.
-const MAX_BIAS: u32 = 1 << 30;
 
 // The kernels take every shape that a file may hold.
 const _: () = assert!(MAX_RANK <= MAX_AXES);
@@ -41,24 +41,26 @@ fn typed(tensor: Option<Tensor<'_>>, data_type: DataType) -> Result<Tensor<'_>, 
     Ok(tensor)
 }
 
-/// Input 0 and output 0, both int8, of a step with so many inputs and one output.
-pub(super) fn unary<'m>(step: &StepView<'m>, inputs: usize) -> Result<(Tensor<'m>, Tensor<'m>), OpIssue> {
+/// Input 0 and output 0, both of elements `E`, of a step with so many inputs and one output.
+pub(super) fn unary<'m, E: Element>(step: &StepView<'m>, inputs: usize) -> Result<(Tensor<'m>, Tensor<'m>), OpIssue> {
     operands(step, inputs, 1)?;
-    Ok((input(step, 0, DataType::I8)?, output(step, 0, DataType::I8)?))
+    Ok((input(step, 0, E::DATA_TYPE)?, output(step, 0, E::DATA_TYPE)?))
 }
 
-/// Input and output, both int8, of a step that moves values: their quantization is the same.
+/// Input and output of a step that moves values: any type, and the same quantization.
 pub(super) fn movement<'m>(step: &StepView<'m>) -> Result<(Tensor<'m>, Tensor<'m>), OpIssue> {
-    let (x, y) = unary(step, 1)?;
+    operands(step, 1, 1)?;
+    let x = step.input(0).ok_or(OpIssue::Operands)?;
+    let y = output(step, 0, x.data_type)?;
     ensure(x.same_quantization(&y), OpIssue::Quantization)?;
     Ok((x, y))
 }
 
-/// Two int8 inputs, each of which can be broadcast to the int8 output: along each axis, counted from the innermost, it
-/// has the output's length, or 1, or no axis.
-pub(super) fn binary(step: &StepView<'_>) -> Result<(), OpIssue> {
-    let (a, y) = unary(step, 2)?;
-    let b = input(step, 1, DataType::I8)?;
+/// Two inputs, each of which can be broadcast to the output, all of elements `E`: along each axis, counted from the
+/// innermost, it has the output's length, or 1, or no axis.
+pub(super) fn binary<E: Element>(step: &StepView<'_>) -> Result<(), OpIssue> {
+    let (a, y) = unary::<E>(step, 2)?;
+    let b = input(step, 1, E::DATA_TYPE)?;
     for x in [a, b] {
         let mut axes = x.shape.iter().rev().zip(y.shape.iter().rev());
         let fits = axes.all(|(&from, &to)| from == to || from == 1);
@@ -75,8 +77,13 @@ pub(super) fn constant<'m>(step: &StepView<'m>, slot: usize, data_type: DataType
 }
 
 /// Bias, multipliers and shifts in the constant inputs `slot`, `slot + 1`, `slot + 2`, a value for each channel, for
-/// sums of `depth` products.
-pub(super) fn per_channel(step: &StepView<'_>, slot: usize, channels: usize, depth: usize) -> Result<(), OpIssue> {
+/// sums of `depth` products of elements `E` and weights.
+pub(super) fn per_channel<E: Element>(
+    step: &StepView<'_>,
+    slot: usize,
+    channels: usize,
+    depth: usize,
+) -> Result<(), OpIssue> {
     ensure(depth <= MAX_DEPTH, OpIssue::Depth)?;
     for (slot, data_type) in (slot..).zip([DataType::I32, DataType::I32, DataType::U8]) {
         ensure(constant(step, slot, data_type)?.len == channels, OpIssue::Shape)?;
@@ -84,7 +91,7 @@ pub(super) fn per_channel(step: &StepView<'_>, slot: usize, channels: usize, dep
     let bias: &[i32] = step.constant(slot).ok_or(OpIssue::Storage)?;
     let mult: &[i32] = step.constant(slot + 1).ok_or(OpIssue::Storage)?;
     let shift: &[u8] = step.constant(slot + 2).ok_or(OpIssue::Storage)?;
-    ensure(bias.iter().all(|b| b.unsigned_abs() <= MAX_BIAS), OpIssue::Bias)?;
+    ensure(bias.iter().all(|b| b.unsigned_abs() <= E::MAX_BIAS), OpIssue::Bias)?;
     for (&mult, &shift) in mult.iter().zip(shift) {
         multiplier(Multiplier { mult, shift })?;
     }

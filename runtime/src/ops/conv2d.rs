@@ -1,18 +1,20 @@
 //! Two-dimensional convolution.
 //!
-//! Inputs: `x` (N, H, W, C) i8; `w` (O, KH, KW, C / groups) i8 constant; `bias` (O) i32 constant, with the input's
-//! zero point folded in; `mult` (O) i32 constant; `shift` (O) u8 constant. Output: (N, OH, OW, O) i8.
-//! Arithmetic: [`crate::kernels::conv::reference::conv2d_s8`].
+//! Inputs: `x` (N, H, W, C) of elements E; `w` (O, KH, KW, C / groups) i8 constant; `bias` (O) i32 constant, with the input's
+//! zero point folded in; `mult` (O) i32 constant; `shift` (O) u8 constant. Output: (N, OH, OW, O) E.
+//! Arithmetic: [`crate::kernels::conv::reference::conv2d`].
+
+use core::marker::PhantomData;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::check::{self, Sliding, ensure};
-use super::Operator;
+use super::{Limits, Operator};
 use crate::arch;
 use crate::exec::{Frame, RunError};
 use crate::format::{DataType, OpIssue, StepView};
 use crate::kernels::conv::Window;
-use crate::kernels::{Output, PerChannel, conv};
+use crate::kernels::{Element, PerChannel, conv};
 
 /// Parameters in the file.
 #[derive(Debug, Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -26,14 +28,14 @@ pub struct Params {
     pub pad: [u16; 4],
     /// Number of groups; in a depthwise convolution 0.
     pub groups: u16,
-    /// Smallest output value: the fused activation's lower end.
-    pub min: i8,
-    /// Largest output value: the fused activation's upper end.
-    pub max: i8,
+    /// Ends of the output: those of the fused activation.
+    pub limits: Limits,
+    /// 0.
+    pub reserved: u16,
 }
 
 /// The operator.
-pub struct Conv2d;
+pub struct Conv2d<E>(PhantomData<E>);
 
 impl Params {
     /// The window over an input of this size, for a kernel of this size.
@@ -51,16 +53,17 @@ impl Params {
         }
     }
 
-    /// That the window gives an output of this size, and that the clamp is a range.
-    pub(super) fn check(&self, input: [usize; 4], output: [usize; 4], kernel: [usize; 2]) -> Result<(), OpIssue> {
-        ensure(self.min <= self.max, OpIssue::Params)?;
+    /// That the window gives an output of this size, and that the limits are a range of `E`.
+    pub(super) fn check<E: Element>(&self, input: [usize; 4], output: [usize; 4], kernel: [usize; 2]) -> Result<(), OpIssue> {
+        self.limits.check::<E>()?;
+        ensure(self.reserved == 0, OpIssue::Params)?;
         let Self { stride, dilation, pad, .. } = *self;
         check::window(input, output, &Sliding { kernel, stride, dilation, pad })
     }
 }
 
 /// The kernel's parameters, all but the requantization taken from shapes.
-fn kernel<'m>(step: &StepView<'m>, params: &Params) -> Option<conv::Conv2d<'m>> {
+fn kernel<'m, E: Element>(step: &StepView<'m>, params: &Params) -> Option<conv::Conv2d<'m, E>> {
     let (x, w, y) = (step.input(0)?, step.input(1)?, step.output(0)?);
     let (input, output) = (x.nhwc()?, y.nhwc()?);
     let [batch, _, _, in_channels] = input;
@@ -72,42 +75,42 @@ fn kernel<'m>(step: &StepView<'m>, params: &Params) -> Option<conv::Conv2d<'m>> 
         out_channels,
         groups: params.groups.into(),
         window: params.window(input, output, [kernel_h, kernel_w]),
-        pad_value: i8::try_from(x.zero_point).ok()?,
+        pad_value: E::saturate(x.zero_point),
         requant: PerChannel {
             bias: step.constant(2)?,
             mult: step.constant(3)?,
             shift: step.constant(4)?,
-            output: Output { zero_point: y.zero_point, min: params.min, max: params.max },
+            output: params.limits.output(&y),
         },
     })
 }
 
-impl Operator for Conv2d {
+impl<E: Element> Operator for Conv2d<E> {
     type Params = Params;
 
     fn check(step: &StepView<'_>, params: &Params) -> Result<usize, OpIssue> {
         check::operands(step, 5, 1)?;
-        let x = check::input(step, 0, DataType::I8)?.nhwc().ok_or(OpIssue::Shape)?;
+        let x = check::input(step, 0, E::DATA_TYPE)?.nhwc().ok_or(OpIssue::Shape)?;
         let w = check::constant(step, 1, DataType::I8)?.nhwc().ok_or(OpIssue::Shape)?;
-        let y = check::output(step, 0, DataType::I8)?.nhwc().ok_or(OpIssue::Shape)?;
+        let y = check::output(step, 0, E::DATA_TYPE)?.nhwc().ok_or(OpIssue::Shape)?;
         let ([_, _, _, in_channels], [_, _, _, out_channels]) = (x, y);
         let [filters, kernel_h, kernel_w, depth] = w;
         let groups = usize::from(params.groups);
         ensure(groups > 0, OpIssue::Params)?;
         ensure(filters == out_channels && out_channels.is_multiple_of(groups), OpIssue::Shape)?;
         ensure(depth.checked_mul(groups) == Some(in_channels), OpIssue::Shape)?;
-        params.check(x, y, [kernel_h, kernel_w])?;
+        params.check::<E>(x, y, [kernel_h, kernel_w])?;
         let products = kernel_h.saturating_mul(kernel_w).saturating_mul(depth);
-        check::per_channel(step, 2, out_channels, products)?;
-        kernel(step, params).and_then(|p| arch::conv::conv2d_s8_scratch_len(&p)).ok_or(OpIssue::Shape)
+        check::per_channel::<E>(step, 2, out_channels, products)?;
+        kernel::<E>(step, params).and_then(|p| arch::conv::conv2d_scratch_len(&p)).ok_or(OpIssue::Shape)
     }
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(kernel(&frame.step(), params))?;
+        let p = frame.expect(kernel::<E>(&frame.step(), params))?;
         let w = frame.constant(1)?;
         let (x, y, scratch) = frame.unary_with_scratch(0)?;
-        let scratch = <[i8]>::mut_from_bytes(scratch).map_err(|_| error)?;
-        arch::conv::conv2d_s8(&p, x, w, y, scratch).ok_or(error)
+        let scratch = super::elements(scratch).ok_or(error)?;
+        arch::conv::conv2d(&p, x, w, y, scratch).ok_or(error)
     }
 }

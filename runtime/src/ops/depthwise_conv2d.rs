@@ -1,8 +1,10 @@
 //! Two-dimensional depthwise convolution: each output channel reads one input channel.
 //!
-//! Inputs: `x` (N, H, W, C) i8; `w` (KH, KW, C·M) i8 constant; `bias` (C·M) i32 constant, with the input's zero point
-//! folded in; `mult` (C·M) i32 constant; `shift` (C·M) u8 constant. Output: (N, OH, OW, C·M) i8, channel c·M + m of
-//! which reads input channel c. Arithmetic: [`crate::kernels::conv::reference::depthwise_conv2d_s8`].
+//! Inputs: `x` (N, H, W, C) of elements E; `w` (KH, KW, C·M) i8 constant; `bias` (C·M) i32 constant, with the input's zero point
+//! folded in; `mult` (C·M) i32 constant; `shift` (C·M) u8 constant. Output: (N, OH, OW, C·M) E, channel c·M + m of
+//! which reads input channel c. Arithmetic: [`crate::kernels::conv::reference::depthwise_conv2d`].
+
+use core::marker::PhantomData;
 
 use super::Operator;
 use super::check::{self, ensure};
@@ -10,12 +12,12 @@ pub use super::conv2d::Params;
 use crate::arch;
 use crate::exec::{Frame, RunError};
 use crate::format::{DataType, OpIssue, StepView};
-use crate::kernels::{Output, PerChannel, conv};
+use crate::kernels::{Element, PerChannel, conv};
 
 /// The operator.
-pub struct DepthwiseConv2d;
+pub struct DepthwiseConv2d<E>(PhantomData<E>);
 
-fn kernel<'m>(step: &StepView<'m>, params: &Params) -> Option<conv::DepthwiseConv2d<'m>> {
+fn kernel<'m, E: Element>(step: &StepView<'m>, params: &Params) -> Option<conv::DepthwiseConv2d<'m, E>> {
     let (x, w, y) = (step.input(0)?, step.input(1)?, step.output(0)?);
     let (input, output) = (x.nhwc()?, y.nhwc()?);
     let [batch, _, _, in_channels] = input;
@@ -25,41 +27,41 @@ fn kernel<'m>(step: &StepView<'m>, params: &Params) -> Option<conv::DepthwiseCon
         in_channels,
         multiplier: out_channels.checked_div(in_channels)?,
         window: params.window(input, output, [w.dim(0)?, w.dim(1)?]),
-        pad_value: i8::try_from(x.zero_point).ok()?,
+        pad_value: E::saturate(x.zero_point),
         requant: PerChannel {
             bias: step.constant(2)?,
             mult: step.constant(3)?,
             shift: step.constant(4)?,
-            output: Output { zero_point: y.zero_point, min: params.min, max: params.max },
+            output: params.limits.output(&y),
         },
     })
 }
 
-impl Operator for DepthwiseConv2d {
+impl<E: Element> Operator for DepthwiseConv2d<E> {
     type Params = Params;
 
     fn check(step: &StepView<'_>, params: &Params) -> Result<usize, OpIssue> {
         check::operands(step, 5, 1)?;
-        let x = check::input(step, 0, DataType::I8)?.nhwc().ok_or(OpIssue::Shape)?;
+        let x = check::input(step, 0, E::DATA_TYPE)?.nhwc().ok_or(OpIssue::Shape)?;
         let w = check::constant(step, 1, DataType::I8)?;
-        let y = check::output(step, 0, DataType::I8)?.nhwc().ok_or(OpIssue::Shape)?;
+        let y = check::output(step, 0, E::DATA_TYPE)?.nhwc().ok_or(OpIssue::Shape)?;
         let ([_, _, _, in_channels], [_, _, _, out_channels]) = (x, y);
         let (Some(kernel_h), Some(kernel_w), 3) = (w.dim(0), w.dim(1), w.shape.len()) else {
             return Err(OpIssue::Shape);
         };
         ensure(params.groups == 0, OpIssue::Params)?;
         ensure(w.dim(2) == Some(out_channels) && out_channels.is_multiple_of(in_channels), OpIssue::Shape)?;
-        params.check(x, y, [kernel_h, kernel_w])?;
-        check::per_channel(step, 2, out_channels, kernel_h.saturating_mul(kernel_w))?;
-        kernel(step, params).and_then(|p| arch::conv::depthwise_conv2d_s8_scratch_len(&p)).ok_or(OpIssue::Shape)
+        params.check::<E>(x, y, [kernel_h, kernel_w])?;
+        check::per_channel::<E>(step, 2, out_channels, kernel_h.saturating_mul(kernel_w))?;
+        kernel::<E>(step, params).and_then(|p| arch::conv::depthwise_conv2d_scratch_len(&p)).ok_or(OpIssue::Shape)
     }
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(kernel(&frame.step(), params))?;
+        let p = frame.expect(kernel::<E>(&frame.step(), params))?;
         let w = frame.constant(1)?;
         let (x, y, scratch) = frame.unary_with_scratch(0)?;
-        let acc = super::words(scratch).ok_or(error)?;
-        arch::conv::depthwise_conv2d_s8(&p, x, w, y, acc).ok_or(error)
+        let acc = super::elements(scratch).ok_or(error)?;
+        arch::conv::depthwise_conv2d(&p, x, w, y, acc).ok_or(error)
     }
 }

@@ -1,34 +1,32 @@
 //! Fully connected layer.
 //!
-//! Inputs: `x` i8, read as rows of I elements whatever its shape; `w` (O, I) i8 constant; `bias` (O) i32 constant,
+//! Inputs: `x` of elements E, read as rows of I elements whatever its shape; `w` (O, I) i8 constant; `bias` (O) i32 constant,
 //! with the input's zero point folded in; `mult` (O) i32 constant; `shift` (O) u8 constant. Output: a row of O elements
-//! for each row of the input. Arithmetic: [`crate::kernels::linear::reference::fully_connected_s8`].
+//! for each row of the input. Arithmetic: [`crate::kernels::linear::reference::fully_connected`].
+
+use core::marker::PhantomData;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::Operator;
+use super::{Limits, Operator};
 use super::check::{self, ensure};
 use crate::arch;
 use crate::exec::{Frame, RunError};
 use crate::format::{DataType, OpIssue, StepView};
-use crate::kernels::{Output, PerChannel, linear};
+use crate::kernels::{Element, PerChannel, linear};
 
 /// Parameters in the file.
 #[derive(Debug, Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Params {
-    /// Smallest output value.
-    pub min: i8,
-    /// Largest output value.
-    pub max: i8,
-    /// 0.
-    pub reserved: [u8; 2],
+    /// Ends of the output: those of the fused activation.
+    pub limits: Limits,
 }
 
 /// The operator.
-pub struct FullyConnected;
+pub struct FullyConnected<E>(PhantomData<E>);
 
-fn kernel<'m>(step: &StepView<'m>, params: &Params) -> Option<linear::FullyConnected<'m>> {
+fn kernel<'m, E: Element>(step: &StepView<'m>, params: &Params) -> Option<linear::FullyConnected<'m, E>> {
     let (x, w, y) = (step.input(0)?, step.input(1)?, step.output(0)?);
     let (outputs, inputs) = (w.dim(0)?, w.dim(1)?);
     Some(linear::FullyConnected {
@@ -39,34 +37,34 @@ fn kernel<'m>(step: &StepView<'m>, params: &Params) -> Option<linear::FullyConne
             bias: step.constant(2)?,
             mult: step.constant(3)?,
             shift: step.constant(4)?,
-            output: Output { zero_point: y.zero_point, min: params.min, max: params.max },
+            output: params.limits.output(&y),
         },
     })
 }
 
-impl Operator for FullyConnected {
+impl<E: Element> Operator for FullyConnected<E> {
     type Params = Params;
 
     fn check(step: &StepView<'_>, params: &Params) -> Result<usize, OpIssue> {
         check::operands(step, 5, 1)?;
-        let x = check::input(step, 0, DataType::I8)?;
+        let x = check::input(step, 0, E::DATA_TYPE)?;
         let w = check::constant(step, 1, DataType::I8)?;
-        let y = check::output(step, 0, DataType::I8)?;
+        let y = check::output(step, 0, E::DATA_TYPE)?;
         let (Some(outputs), Some(inputs), 2) = (w.dim(0), w.dim(1), w.shape.len()) else {
             return Err(OpIssue::Shape);
         };
         let rows = x.len.checked_div(inputs).ok_or(OpIssue::Shape)?;
         ensure(rows.checked_mul(inputs) == Some(x.len) && rows.checked_mul(outputs) == Some(y.len), OpIssue::Shape)?;
-        ensure(params.min <= params.max && params.reserved == [0; 2], OpIssue::Params)?;
-        check::per_channel(step, 2, outputs, inputs)?;
+        params.limits.check::<E>()?;
+        check::per_channel::<E>(step, 2, outputs, inputs)?;
         Ok(0)
     }
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(kernel(&frame.step(), params))?;
+        let p = frame.expect(kernel::<E>(&frame.step(), params))?;
         let w = frame.constant(1)?;
         let (x, y) = frame.unary(0)?;
-        arch::linear::fully_connected_s8(&p, x, w, y).ok_or(error)
+        arch::linear::fully_connected(&p, x, w, y).ok_or(error)
     }
 }

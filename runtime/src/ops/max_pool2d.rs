@@ -1,16 +1,18 @@
 //! Two-dimensional maximum pooling.
 //!
-//! Input: `x` (N, H, W, C) i8. Output: (N, OH, OW, C) i8 of the same scale and zero point.
-//! Arithmetic: [`crate::kernels::pool::reference::max_pool2d_s8`].
+//! Input: `x` (N, H, W, C) of elements E. Output: (N, OH, OW, C) E of the same scale and zero point.
+//! Arithmetic: [`crate::kernels::pool::reference::max_pool2d`].
+
+use core::marker::PhantomData;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::Operator;
+use super::{Limits, Operator};
 use super::check::{self, Sliding, ensure};
 use crate::arch;
 use crate::exec::{Frame, RunError};
-use crate::format::{DataType, OpIssue, StepView, Tensor};
-use crate::kernels::Output;
+use crate::format::{OpIssue, StepView, Tensor};
+use crate::kernels::Element;
 use crate::kernels::pool::{Pool2d, Window};
 
 /// Parameters in the file.
@@ -23,20 +25,16 @@ pub struct Params {
     pub stride: [u16; 2],
     /// Padding: top, left, bottom, right.
     pub pad: [u16; 4],
-    /// Smallest output value.
-    pub min: i8,
-    /// Largest output value.
-    pub max: i8,
-    /// 0.
-    pub reserved: [u8; 2],
+    /// Ends of the output: those of the fused activation.
+    pub limits: Limits,
 }
 
 /// The operator.
-pub struct MaxPool2d;
+pub struct MaxPool2d<E>(PhantomData<E>);
 
 impl Params {
     /// The kernel's parameters.
-    pub(super) fn pool(&self, step: &StepView<'_>) -> Option<Pool2d> {
+    pub(super) fn pool<E: Element>(&self, step: &StepView<'_>) -> Option<Pool2d<E>> {
         let (x, y) = (step.input(0)?, step.output(0)?);
         let [batch, in_h, in_w, channels] = x.nhwc()?;
         let [_, out_h, out_w, _] = y.nhwc()?;
@@ -52,16 +50,16 @@ impl Params {
                 dilation: [1, 1],
                 pad: [top, left],
             },
-            output: Output { zero_point: y.zero_point, min: self.min, max: self.max },
+            output: self.limits.output(&y),
         })
     }
 
     /// That input and output are images of the sizes that the window gives, and that no window is all padding.
-    pub(super) fn check<'m>(&self, step: &StepView<'m>) -> Result<(Tensor<'m>, Tensor<'m>), OpIssue> {
-        let (x, y) = (check::input(step, 0, DataType::I8)?, check::output(step, 0, DataType::I8)?);
+    pub(super) fn check<'m, E: Element>(&self, step: &StepView<'m>) -> Result<(Tensor<'m>, Tensor<'m>), OpIssue> {
+        let (x, y) = (check::input(step, 0, E::DATA_TYPE)?, check::output(step, 0, E::DATA_TYPE)?);
         let (input, output) = (x.nhwc().ok_or(OpIssue::Shape)?, y.nhwc().ok_or(OpIssue::Shape)?);
         let ([_, _, _, in_channels], [_, _, _, out_channels]) = (input, output);
-        ensure(self.min <= self.max && self.reserved == [0; 2], OpIssue::Params)?;
+        self.limits.check::<E>()?;
         ensure(in_channels == out_channels, OpIssue::Shape)?;
         let kernel = self.kernel.map(usize::from);
         check::window(input, output, &Sliding { kernel, stride: self.stride, dilation: [1; 2], pad: self.pad })?;
@@ -72,20 +70,20 @@ impl Params {
     }
 }
 
-impl Operator for MaxPool2d {
+impl<E: Element> Operator for MaxPool2d<E> {
     type Params = Params;
 
     fn check(step: &StepView<'_>, params: &Params) -> Result<usize, OpIssue> {
         check::operands(step, 1, 1)?;
-        let (x, y) = params.check(step)?;
+        let (x, y) = params.check::<E>(step)?;
         ensure(x.same_quantization(&y), OpIssue::Quantization)?;
         Ok(0)
     }
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(params.pool(&frame.step()))?;
+        let p = frame.expect(params.pool::<E>(&frame.step()))?;
         let (x, y) = frame.unary(0)?;
-        arch::pool::max_pool2d_s8(&p, x, y).ok_or(error)
+        arch::pool::max_pool2d(&p, x, y).ok_or(error)
     }
 }

@@ -1,8 +1,10 @@
 //! The larger of two operands, element by element.
 //!
-//! Inputs: `a` i8, `b` i8, either of them constant or not, each broadcast to the output's shape by the rule of numpy,
-//! both of the output's scale and zero point. Output: i8. May take the place of an input that has as many elements.
-//! Arithmetic: [`crate::kernels::elementwise::reference::maximum_s8`].
+//! Inputs: `a`, `b` of elements E, either of them constant or not, each broadcast to the output's shape by the rule of numpy,
+//! both of the output's scale and zero point. Output: E. May take the place of an input that has as many elements.
+//! Arithmetic: [`crate::kernels::elementwise::reference::maximum`].
+
+use core::marker::PhantomData;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -10,7 +12,8 @@ use super::Operator;
 use super::check::{self, ensure};
 use crate::arch;
 use crate::exec::{Frame, RunError};
-use crate::format::{DataType, OpIssue, StepView};
+use crate::format::{OpIssue, StepView};
+use crate::kernels::Element;
 use crate::kernels::elementwise::Broadcast;
 
 /// There are no parameters.
@@ -19,17 +22,17 @@ use crate::kernels::elementwise::Broadcast;
 pub struct Params;
 
 /// The operator.
-pub struct Maximum;
+pub struct Maximum<E>(PhantomData<E>);
 
-impl Operator for Maximum {
+impl<E: Element> Operator for Maximum<E> {
     type Params = Params;
     const IN_PLACE: &'static [u8] = &[0, 1];
 
     fn check(step: &StepView<'_>, _: &Params) -> Result<usize, OpIssue> {
-        check::binary(step)?;
-        let y = check::output(step, 0, DataType::I8)?;
+        check::binary::<E>(step)?;
+        let y = check::output(step, 0, E::DATA_TYPE)?;
         for slot in [0, 1] {
-            let x = check::input(step, slot, DataType::I8)?;
+            let x = check::input(step, slot, E::DATA_TYPE)?;
             ensure(x.same_quantization(&y), OpIssue::Quantization)?;
         }
         Ok(0)
@@ -38,6 +41,6 @@ impl Operator for Maximum {
     fn run(frame: &mut Frame<'_, '_>, _: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
         let shape = Broadcast { a: frame.input(0)?.shape, b: frame.input(1)?.shape, out: frame.output(0)?.shape };
-        arch::elementwise::maximum_s8(&shape, frame.binary()?).ok_or(error)
+        arch::elementwise::maximum::<E>(&shape, frame.binary()?).ok_or(error)
     }
 }

@@ -4,14 +4,17 @@
 //! `check`, which proves once that a step of it can run, and `run`, which hands slices to a kernel. Adding one is
 //! described in `docs/adding-an-operator.md`.
 
-use zerocopy::{FromBytes, Immutable, KnownLayout};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::exec::{Frame, RunError};
 use crate::format::{OpIssue, StepView};
 
 mod check;
+mod limits;
 #[cfg(test)]
 mod tests;
+
+pub use limits::Limits;
 
 /// What the file of an operator defines.
 pub trait Operator {
@@ -69,46 +72,60 @@ const fn define<O: Operator>(id: u16, name: &'static str) -> OpDef {
     }
 }
 
+/// `id file Type NAME` is an operator; `id file Type NAME NAME_S16` is two, over int8 and int16 elements, the latter with
+/// the id [`S16`] higher.
 macro_rules! ops {
-    ($($id:literal $module:ident $name:ident $operator:ident,)*) => {
+    (@define $id:literal $module:ident $operator:ident $name:ident) => {
+        #[doc = concat!("Operator ", stringify!($id), ": see [`mod@", stringify!($module), "`].")]
+        pub static $name: OpDef = define::<$module::$operator>($id, stringify!($module));
+    };
+    (@define $id:literal $module:ident $operator:ident $name:ident $s16:ident) => {
+        #[doc = concat!("Operator ", stringify!($id), ", int8: see [`mod@", stringify!($module), "`].")]
+        pub static $name: OpDef = define::<$module::$operator<i8>>($id, stringify!($module));
+        #[doc = concat!("Operator 256 + ", stringify!($id), ", int16: see [`mod@", stringify!($module), "`].")]
+        pub static $s16: OpDef = define::<$module::$operator<i16>>($id + S16, concat!(stringify!($module), "_s16"));
+    };
+    ($($id:literal $module:ident $operator:ident $name:ident $($s16:ident)?,)*) => {
         $(
             pub mod $module;
-            #[doc = concat!("Operator ", stringify!($id), ": see [`mod@", stringify!($module), "`].")]
-            pub static $name: OpDef = define::<$module::$operator>($id, stringify!($module));
+            ops! { @define $id $module $operator $name $($s16)? }
         )*
 
         /// Every operator of this runtime, in the order of their ids.
-        pub static ALL: &[&OpDef] = &[$(&$name,)*];
+        pub static ALL: &[&OpDef] = &[$(&$name,)* $($(&$s16,)?)*];
     };
 }
 
+/// How much higher the id of an operator's int16 form is.
+pub const S16: u16 = 256;
+
 ops! {
-    1 conv2d CONV2D Conv2d,
-    2 depthwise_conv2d DEPTHWISE_CONV2D DepthwiseConv2d,
-    3 fully_connected FULLY_CONNECTED FullyConnected,
-    4 max_pool2d MAX_POOL2D MaxPool2d,
-    5 avg_pool2d AVG_POOL2D AvgPool2d,
-    6 add ADD Add,
-    7 sub SUB Sub,
-    8 mul MUL Mul,
-    9 clamp CLAMP Clamp,
-    10 table TABLE Table,
-    11 softmax SOFTMAX Softmax,
-    12 pad PAD Pad,
-    13 concat CONCAT Concat,
-    14 slice SLICE Slice,
-    15 reshape RESHAPE Reshape,
-    16 transpose TRANSPOSE Transpose,
-    17 reduce_mean REDUCE_MEAN ReduceMean,
-    18 reduce_sum REDUCE_SUM ReduceSum,
-    19 requantize REQUANTIZE Requantize,
-    20 maximum MAXIMUM Maximum,
+    1 conv2d Conv2d CONV2D CONV2D_S16,
+    2 depthwise_conv2d DepthwiseConv2d DEPTHWISE_CONV2D DEPTHWISE_CONV2D_S16,
+    3 fully_connected FullyConnected FULLY_CONNECTED FULLY_CONNECTED_S16,
+    4 max_pool2d MaxPool2d MAX_POOL2D MAX_POOL2D_S16,
+    5 avg_pool2d AvgPool2d AVG_POOL2D AVG_POOL2D_S16,
+    6 add Add ADD ADD_S16,
+    7 sub Sub SUB SUB_S16,
+    8 mul Mul MUL MUL_S16,
+    9 clamp Clamp CLAMP CLAMP_S16,
+    10 table Table TABLE,
+    11 softmax Softmax SOFTMAX SOFTMAX_S16,
+    12 pad Pad PAD,
+    13 concat Concat CONCAT,
+    14 slice Slice SLICE,
+    15 reshape Reshape RESHAPE,
+    16 transpose Transpose TRANSPOSE,
+    17 reduce_mean ReduceMean REDUCE_MEAN REDUCE_MEAN_S16,
+    18 reduce_sum ReduceSum REDUCE_SUM REDUCE_SUM_S16,
+    19 requantize Requantize REQUANTIZE REQUANTIZE_S16,
+    20 maximum Maximum MAXIMUM MAXIMUM_S16,
 }
 
-/// Scratch memory as 32-bit words; what is left over at the end stays unused.
-fn words(scratch: &mut [u8]) -> Option<&mut [i32]> {
-    let whole = scratch.len() & !(size_of::<i32>() - 1);
-    <[i32]>::mut_from_bytes(scratch.get_mut(..whole)?).ok()
+/// Scratch memory as elements; what is left over at the end stays unused.
+fn elements<T: FromBytes + IntoBytes + KnownLayout>(scratch: &mut [u8]) -> Option<&mut [T]> {
+    let whole = scratch.len() & !(size_of::<T>() - 1);
+    <[T]>::mut_from_bytes(scratch.get_mut(..whole)?).ok()
 }
 
 /// The operator with this id.

@@ -1,7 +1,7 @@
 //! Padding with a constant.
 //!
-//! Input: `x` i8. Output: i8 of the same quantization and number of axes, each longer by what is added.
-//! Arithmetic: [`crate::kernels::movement::reference::pad_s8`].
+//! Input: `x` of any type. Output: the same type, quantization and number of axes, each longer by what is added.
+//! Arithmetic: [`crate::kernels::movement::reference::pad`].
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -20,10 +20,8 @@ pub struct Params {
     pub before: [u16; 8],
     /// Elements added behind each axis; 0 beyond the axes of the input.
     pub after: [u16; 8],
-    /// Their value.
-    pub value: i8,
-    /// 0.
-    pub reserved: [u8; 3],
+    /// Their value: the bytes of an element, then 0.
+    pub value: [u8; 4],
 }
 
 /// The operator.
@@ -42,15 +40,17 @@ impl Operator for Pad {
         };
         ensure(x.shape.iter().zip(pads()).map(padded).eq(y.shape.iter().map(|&y| Some(y))), OpIssue::Shape)?;
         let unused = pads().skip(rank).all(|pads| pads == (&0, &0));
-        ensure(unused && params.reserved == [0; 3], OpIssue::Params)?;
+        let (_, rest) = params.value.split_at_checked(x.data_type.size()).ok_or(OpIssue::DataType)?;
+        ensure(unused && rest.iter().all(|&byte| byte == 0), OpIssue::Params)?;
         Ok(0)
     }
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
         let (x, y) = (frame.input(0)?, frame.output(0)?);
-        let p = movement::Pad { x_shape: x.shape, out_shape: y.shape, before: &params.before, value: params.value };
+        let value = frame.expect(params.value.get(..x.data_type.size()))?;
+        let p = movement::Pad { x_shape: x.shape, out_shape: y.shape, before: &params.before, value };
         let (x, y) = frame.unary(0)?;
-        arch::movement::pad_s8(&p, x, y).ok_or(error)
+        arch::movement::pad(&p, x, y).ok_or(error)
     }
 }

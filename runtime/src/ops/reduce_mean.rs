@@ -1,17 +1,19 @@
 //! Mean over axes.
 //!
-//! Input: `x` i8 of any shape. Output: the same rank, the reduced axes of length 1. The divisor is part of the factor.
-//! Arithmetic: [`crate::kernels::reduce::reference::reduce_s8`].
+//! Input: `x` of elements E, of any shape. Output: the same rank, the reduced axes of length 1. The divisor is part of the factor.
+//! Arithmetic: [`crate::kernels::reduce::reference::reduce`].
+
+use core::marker::PhantomData;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::Operator;
+use super::{Limits, Operator};
 use super::check::{self, MAX_SUMMED, ensure};
 use crate::arch;
 use crate::exec::{Frame, RunError};
 use crate::fixed::Multiplier;
-use crate::format::{DataType, OpIssue, StepView};
-use crate::kernels::Output;
+use crate::format::{OpIssue, StepView};
+use crate::kernels::Element;
 use crate::kernels::reduce::Reduce;
 
 /// Parameters in the file.
@@ -22,61 +24,60 @@ pub struct Params {
     pub axes: u32,
     /// See [`Multiplier::mult`].
     pub mult: i32,
+    /// Ends of the output.
+    pub limits: Limits,
     /// See [`Multiplier::shift`].
     pub shift: u8,
-    /// Smallest output value.
-    pub min: i8,
-    /// Largest output value.
-    pub max: i8,
     /// 0.
-    pub reserved: u8,
+    pub reserved: [u8; 3],
 }
 
 /// The operator.
-pub struct ReduceMean;
+pub struct ReduceMean<E>(PhantomData<E>);
 
-fn kernel<'m>(step: &StepView<'m>, params: &Params) -> Option<Reduce<'m>> {
+fn kernel<'m, E: Element>(step: &StepView<'m>, params: &Params) -> Option<Reduce<'m, E>> {
     let (x, y) = (step.input(0)?, step.output(0)?);
     Some(Reduce {
         shape: x.shape,
         axes: params.axes,
         in_zero_point: x.zero_point,
         factor: Multiplier { mult: params.mult, shift: params.shift },
-        output: Output { zero_point: y.zero_point, min: params.min, max: params.max },
+        output: params.limits.output(&y),
     })
 }
 
-pub(super) fn check(step: &StepView<'_>, params: &Params) -> Result<usize, OpIssue> {
+pub(super) fn check<E: Element>(step: &StepView<'_>, params: &Params) -> Result<usize, OpIssue> {
     check::operands(step, 1, 1)?;
-    let (x, y) = (check::input(step, 0, DataType::I8)?, check::output(step, 0, DataType::I8)?);
-    ensure(params.min <= params.max && params.reserved == 0, OpIssue::Params)?;
+    let (x, y) = (check::input(step, 0, E::DATA_TYPE)?, check::output(step, 0, E::DATA_TYPE)?);
+    params.limits.check::<E>()?;
+    ensure(params.reserved == [0; 3], OpIssue::Params)?;
     check::multiplier(Multiplier { mult: params.mult, shift: params.shift })?;
     let rank = x.shape.len();
     ensure(params.axes.checked_shr(rank.try_into().unwrap_or(u32::MAX)).unwrap_or(0) == 0, OpIssue::Params)?;
-    let p = kernel(step, params).ok_or(OpIssue::Shape)?;
+    let p = kernel::<E>(step, params).ok_or(OpIssue::Shape)?;
     let as_wanted = |(axis, (&from, &to)): (usize, (&u32, &u32))| to == if p.reduces(axis) { 1 } else { from };
     ensure(y.shape.len() == rank && x.shape.iter().zip(y.shape).enumerate().all(as_wanted), OpIssue::Shape)?;
     let summed = x.len.checked_div(y.len).ok_or(OpIssue::Shape)?;
     ensure(summed <= MAX_SUMMED, OpIssue::Depth)?;
-    arch::reduce::reduce_s8_scratch_len(&p).ok_or(OpIssue::Shape)
+    arch::reduce::reduce_scratch_len(&p).ok_or(OpIssue::Shape)
 }
 
-pub(super) fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
+pub(super) fn run<E: Element>(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
     let error = frame.inconsistent();
-    let p = frame.expect(kernel(&frame.step(), params))?;
+    let p = frame.expect(kernel::<E>(&frame.step(), params))?;
     let (x, y, scratch) = frame.unary_with_scratch(0)?;
-    let sums = super::words(scratch).ok_or(error)?;
-    arch::reduce::reduce_s8(&p, x, y, sums).ok_or(error)
+    let sums = super::elements(scratch).ok_or(error)?;
+    arch::reduce::reduce(&p, x, y, sums).ok_or(error)
 }
 
-impl Operator for ReduceMean {
+impl<E: Element> Operator for ReduceMean<E> {
     type Params = Params;
 
     fn check(step: &StepView<'_>, params: &Params) -> Result<usize, OpIssue> {
-        check(step, params)
+        check::<E>(step, params)
     }
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
-        run(frame, params)
+        run::<E>(frame, params)
     }
 }

@@ -1,6 +1,6 @@
 //! Another shape for the same elements.
 //!
-//! Input: `x` i8. Output: i8 of the same quantization and number of elements, in the same order. In place there is
+//! Input: `x` of any type. Output: the same type, quantization and number of elements, in the same order. In place there is
 //! nothing to do.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -31,7 +31,7 @@ impl Operator for Reshape {
 
     fn run(frame: &mut Frame<'_, '_>, _: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        match frame.elementwise::<i8>()? {
+        match frame.elementwise::<u8>()? {
             Unary::InPlace(_) => Ok(()),
             apart => apart.map(|x| x).ok_or(error),
         }

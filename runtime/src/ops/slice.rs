@@ -1,7 +1,7 @@
 //! Every so many elements along each axis, forwards or backwards.
 //!
-//! Input: `x` i8. Output: i8 of the same quantization and number of axes; its lengths say how many elements are taken.
-//! Arithmetic: [`crate::kernels::movement::reference::slice_s8`].
+//! Input: `x` of any type. Output: the same type, quantization and number of axes; its lengths say how many elements are taken.
+//! Arithmetic: [`crate::kernels::movement::reference::slice`].
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -50,8 +50,8 @@ impl Operator for Slice {
         let error = frame.inconsistent();
         let (x, y) = (frame.input(0)?, frame.output(0)?);
         let p =
-            movement::Slice { x_shape: x.shape, out_shape: y.shape, start: &params.start, step: &params.step };
+            movement::Slice { size: x.data_type.size(), x_shape: x.shape, out_shape: y.shape, start: &params.start, step: &params.step };
         let (x, y) = frame.unary(0)?;
-        arch::movement::slice_s8(&p, x, y).ok_or(error)
+        arch::movement::slice(&p, x, y).ok_or(error)
     }
 }

@@ -30,7 +30,7 @@ impl Operator for Table {
     const IN_PLACE: &'static [u8] = &[0];
 
     fn check(step: &StepView<'_>, _: &Params) -> Result<usize, OpIssue> {
-        let (x, y) = check::unary(step, 2)?;
+        let (x, y) = check::unary::<i8>(step, 2)?;
         check::constant(step, 1, DataType::I8)?;
         ensure(x.shape == y.shape && kernel(step).is_some(), OpIssue::Shape)?;
         Ok(0)

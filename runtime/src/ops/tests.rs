@@ -184,14 +184,19 @@ fn refuses<const N: usize>(sound: &Step, edits: [(OpIssue, Edit<'_>); N]) {
     }
 }
 
+const fn limits(min: i16, max: i16) -> Limits {
+    Limits { min, max }
+}
+
 /// Replaces the parameters.
 fn set<P: IntoBytes + Immutable>(params: P) -> impl Fn(&mut Step) {
     move |step| step.params = params.as_bytes().to_vec()
 }
 
-const MUL: requantize::Params = requantize::Params { mult: 1 << 30, shift: 30, min: -100, max: 100, reserved: 0 };
+const WITHIN_100: Limits = limits(-100, 100);
+const MUL: requantize::Params = requantize::Params { mult: 1 << 30, limits: WITHIN_100, shift: 30, reserved: [0; 3] };
 const SUM: add::Params =
-    add::Params { mult_a: 1 << 21, mult_b: -(1 << 21), shift: 21, min: -100, max: 100, reserved: 0 };
+    add::Params { mult_a: 1 << 21, mult_b: -(1 << 21), limits: WITHIN_100, shift: 21, reserved: [0; 3] };
 
 #[test]
 fn sums_are_checked() {
@@ -211,8 +216,10 @@ fn sums_are_checked() {
                 (OpIssue::Multiplier, &set(add::Params { mult_a: (1 << 21) + 1, ..SUM })),
                 (OpIssue::Multiplier, &set(add::Params { mult_b: i32::MIN, ..SUM })),
                 (OpIssue::Shift, &set(add::Params { shift: 31, ..SUM })),
-                (OpIssue::Params, &set(add::Params { min: 1, max: 0, ..SUM })),
-                (OpIssue::Params, &set(add::Params { reserved: 1, ..SUM })),
+                (OpIssue::Params, &set(add::Params { limits: limits(1, 0), ..SUM })),
+                (OpIssue::Params, &set(add::Params { limits: limits(-129, 0), ..SUM })),
+                (OpIssue::Params, &set(add::Params { limits: limits(0, 128), ..SUM })),
+                (OpIssue::Params, &set(add::Params { reserved: [0, 0, 1], ..SUM })),
             ],
         );
         assert_eq!(sound.with(|s| s.inputs[1].shape = vec![1, 3]).issue(), None);
@@ -231,8 +238,8 @@ fn products_are_checked() {
             (OpIssue::Multiplier, &set(requantize::Params { mult: 1, ..MUL })),
             (OpIssue::Shift, &set(requantize::Params { shift: 0, ..MUL })),
             (OpIssue::Shift, &set(requantize::Params { shift: 63, ..MUL })),
-            (OpIssue::Params, &set(requantize::Params { max: -101, ..MUL })),
-            (OpIssue::Params, &set(requantize::Params { reserved: 1, ..MUL })),
+            (OpIssue::Params, &set(requantize::Params { limits: limits(-100, -101), ..MUL })),
+            (OpIssue::Params, &set(requantize::Params { reserved: [1, 0, 0], ..MUL })),
         ],
     );
     assert_eq!(sound.run(&[&[1, 2, 3], &[10, -20]]), [10, 20, 30, -20, -40, -60]);
@@ -262,7 +269,7 @@ fn sums_and_differences_run_in_every_form() {
 
 #[test]
 fn clamp_table_and_requantize_are_checked() {
-    let params = clamp::Params { min: -1, max: 6, reserved: [0; 2] };
+    let params = clamp::Params { limits: limits(-1, 6) };
     let clamp = step(&CLAMP, &[operand(&[3])], operand(&[3]), &params);
     refuses(
         &clamp,
@@ -270,8 +277,8 @@ fn clamp_table_and_requantize_are_checked() {
             (OpIssue::Shape, &|s| s.output.shape = vec![1, 3]),
             (OpIssue::Quantization, &|s| s.output.zero_point = 1),
             (OpIssue::Quantization, &|s| s.output.scale = 2.0),
-            (OpIssue::Params, &set(clamp::Params { min: 7, ..params })),
-            (OpIssue::Params, &set(clamp::Params { reserved: [0, 1], ..params })),
+            (OpIssue::Params, &set(clamp::Params { limits: limits(7, 6) })),
+            (OpIssue::Params, &set(clamp::Params { limits: limits(-1, 256) })),
         ],
     );
     let squares: Vec<i8> = (-128..128_i32).map(|x| (x * x).min(127) as i8).collect();
@@ -292,7 +299,7 @@ fn clamp_table_and_requantize_are_checked() {
         [
             (OpIssue::Shape, &|s| s.output.shape = vec![4]),
             (OpIssue::Multiplier, &set(requantize::Params { mult: i32::MIN, ..MUL })),
-            (OpIssue::Params, &set(requantize::Params { min: 101, ..MUL })),
+            (OpIssue::Params, &set(requantize::Params { limits: limits(101, 100), ..MUL })),
         ],
     );
     for in_place in [None, Some(0)] {
@@ -304,8 +311,7 @@ fn clamp_table_and_requantize_are_checked() {
 
 #[test]
 fn pad_is_checked() {
-    let params =
-        pad::Params { before: [1, 0, 0, 0, 0, 0, 0, 0], after: [0, 2, 0, 0, 0, 0, 0, 0], value: 9, reserved: [0; 3] };
+    let params = pad::Params { before: [1, 0, 0, 0, 0, 0, 0, 0], after: [0, 2, 0, 0, 0, 0, 0, 0], value: [9, 0, 0, 0] };
     let sound = step(&PAD, &[operand(&[1, 2])], operand(&[2, 4]), &params);
     refuses(
         &sound,
@@ -314,7 +320,7 @@ fn pad_is_checked() {
             (OpIssue::Shape, &|s| s.output.shape = vec![2, 4, 1]),
             (OpIssue::Quantization, &|s| s.output.zero_point = 1),
             (OpIssue::Params, &set(pad::Params { after: [0, 2, 0, 0, 0, 0, 0, 1], ..params })),
-            (OpIssue::Params, &set(pad::Params { reserved: [0, 1, 0], ..params })),
+            (OpIssue::Params, &set(pad::Params { value: [9, 0, 1, 0], ..params })),
         ],
     );
     assert_eq!(sound.run(&[&[1, 2]]), [9, 9, 9, 9, 1, 2, 9, 9]);

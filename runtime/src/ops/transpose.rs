@@ -1,7 +1,7 @@
 //! Permutation of the axes.
 //!
-//! Input: `x` i8. Output: i8 of the same quantization; its axis i is axis `perm[i]` of the input.
-//! Arithmetic: [`crate::kernels::movement::reference::transpose_s8`].
+//! Input: `x` of any type. Output: the same type and quantization; its axis i is axis `perm[i]` of the input.
+//! Arithmetic: [`crate::kernels::movement::reference::transpose`].
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -38,8 +38,8 @@ impl Operator for Transpose {
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
         let (x, y) = (frame.input(0)?, frame.output(0)?);
-        let p = movement::Transpose { x_shape: x.shape, out_shape: y.shape, perm: &params.perm };
+        let p = movement::Transpose { size: x.data_type.size(), x_shape: x.shape, out_shape: y.shape, perm: &params.perm };
         let (x, y) = frame.unary(0)?;
-        arch::movement::transpose_s8(&p, x, y).ok_or(error)
+        arch::movement::transpose(&p, x, y).ok_or(error)
     }
 }

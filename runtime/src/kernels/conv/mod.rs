@@ -1,16 +1,16 @@
-//! Convolutions: int8 activations × int8 per-channel weights → int8.
+//! Convolutions: int8 or int16 activations × int8 per-channel weights.
 
 pub mod portable;
 pub mod reference;
 #[cfg(test)]
 mod tests;
 
-use super::PerChannel;
 pub use super::window::Window;
+use super::{Element, PerChannel};
 
-/// Parameters of [`reference::conv2d_s8`].
+/// Parameters of [`reference::conv2d`].
 #[derive(Debug, Clone, Copy)]
-pub struct Conv2d<'a> {
+pub struct Conv2d<'a, E> {
     /// Number of images.
     pub batch: usize,
     /// Input channels, a multiple of `groups`.
@@ -22,14 +22,14 @@ pub struct Conv2d<'a> {
     /// The window.
     pub window: Window,
     /// What padding reads as: the input's zero point.
-    pub pad_value: i8,
+    pub pad_value: E,
     /// `(out_channels)`.
-    pub requant: PerChannel<'a>,
+    pub requant: PerChannel<'a, E>,
 }
 
-/// Parameters of [`reference::depthwise_conv2d_s8`].
+/// Parameters of [`reference::depthwise_conv2d`].
 #[derive(Debug, Clone, Copy)]
-pub struct DepthwiseConv2d<'a> {
+pub struct DepthwiseConv2d<'a, E> {
     /// Number of images.
     pub batch: usize,
     /// Input channels.
@@ -39,12 +39,12 @@ pub struct DepthwiseConv2d<'a> {
     /// The window.
     pub window: Window,
     /// What padding reads as: the input's zero point.
-    pub pad_value: i8,
+    pub pad_value: E,
     /// `(in_channels · multiplier)`.
-    pub requant: PerChannel<'a>,
+    pub requant: PerChannel<'a, E>,
 }
 
-impl Conv2d<'_> {
+impl<E: Element> Conv2d<'_, E> {
     /// Products summed for one output.
     pub fn depth(&self) -> Option<usize> {
         let [kh, kw] = self.window.kernel;

@@ -2,17 +2,18 @@
 
 use super::{Conv2d, DepthwiseConv2d, Window};
 use crate::kernels::dot::rows;
+use crate::kernels::{Accumulator, Element};
 
-/// Bytes of scratch memory that [`conv2d_s8`] needs: one window of the input, all groups.
-pub fn conv2d_s8_scratch_len(p: &Conv2d) -> Option<usize> {
-    p.depth()?.checked_mul(p.groups)
+/// Bytes of scratch memory that [`conv2d`] needs: one window of the input, all groups.
+pub fn conv2d_scratch_len<E: Element>(p: &Conv2d<E>) -> Option<usize> {
+    p.depth()?.checked_mul(p.groups)?.checked_mul(size_of::<E>())
 }
 
-/// See [`super::reference::conv2d_s8`].
+/// See [`super::reference::conv2d`].
 ///
 /// Each window is copied to `scratch` once, padding filled in, group by group; then all its output channels are dot
 /// products of contiguous rows, four at a time. A 1×1 window is read in place.
-pub fn conv2d_s8(p: &Conv2d, x: &[i8], w: &[i8], out: &mut [i8], scratch: &mut [i8]) -> Option<()> {
+pub fn conv2d<E: Element>(p: &Conv2d<E>, x: &[E], w: &[i8], out: &mut [E], scratch: &mut [E]) -> Option<()> {
     let [in_h, in_w] = p.window.input;
     let [out_h, out_w] = p.window.output;
     let depth = p.depth()?;
@@ -43,14 +44,14 @@ pub fn conv2d_s8(p: &Conv2d, x: &[i8], w: &[i8], out: &mut [i8], scratch: &mut [
 
 /// Copies the window of output `(oy, ox)` to `patch`: `(groups, kernel height, kernel width, channels of a group)`.
 #[inline(always)]
-fn gather(
+fn gather<E: Copy>(
     window: &Window,
-    image: &[i8],
+    image: &[E],
     channels: usize,
     group_channels: usize,
     (oy, ox): (usize, usize),
-    pad_value: i8,
-    patch: &mut [i8],
+    pad_value: E,
+    patch: &mut [E],
 ) -> Option<()> {
     let [_, in_w] = window.input;
     let [kernel_h, kernel_w] = window.kernel;
@@ -86,29 +87,37 @@ fn gather(
     Some(())
 }
 
-/// Bytes of scratch memory that [`depthwise_conv2d_s8`] needs: an accumulator a channel.
-pub fn depthwise_conv2d_s8_scratch_len(p: &DepthwiseConv2d) -> Option<usize> {
-    p.in_channels.checked_mul(p.multiplier)?.checked_mul(size_of::<i32>())
+/// Bytes of scratch memory that [`depthwise_conv2d`] needs: an accumulator a channel.
+pub fn depthwise_conv2d_scratch_len<E: Element>(p: &DepthwiseConv2d<E>) -> Option<usize> {
+    p.in_channels.checked_mul(p.multiplier)?.checked_mul(size_of::<E::Sum>())
 }
 
-/// See [`super::reference::depthwise_conv2d_s8`].
+/// See [`super::reference::depthwise_conv2d`].
 ///
 /// The accumulators of all channels stand in `acc`; each tap adds its products to them, so that weights, input and
 /// accumulators are all read in order.
-pub fn depthwise_conv2d_s8(p: &DepthwiseConv2d, x: &[i8], w: &[i8], out: &mut [i8], acc: &mut [i32]) -> Option<()> {
+pub fn depthwise_conv2d<E: Element>(
+    p: &DepthwiseConv2d<E>,
+    x: &[E],
+    w: &[i8],
+    out: &mut [E],
+    acc: &mut [E::Sum],
+) -> Option<()> {
     let [in_h, in_w] = p.window.input;
     let [out_h, out_w] = p.window.output;
     let [kernel_h, kernel_w] = p.window.kernel;
     let channels = p.in_channels.checked_mul(p.multiplier)?;
     let acc = acc.get_mut(..channels)?;
-    let pad = i32::from(p.pad_value);
+    let pad = p.pad_value.widen();
     let images = x.chunks_exact((in_h * in_w * p.in_channels).max(1));
     let results = out.chunks_exact_mut((out_h * out_w * channels).max(1));
     for (image, result) in images.zip(results).take(p.batch) {
         let pixels = result.chunks_exact_mut(channels.max(1));
         let positions = (0..out_h).flat_map(|y| (0..out_w).map(move |x| (y, x)));
         for ((oy, ox), pixel) in positions.zip(pixels) {
-            acc.copy_from_slice(p.requant.bias.get(..channels)?);
+            for (acc, &bias) in acc.iter_mut().zip(p.requant.bias.get(..channels)?) {
+                *acc = bias.into();
+            }
             let taps = (0..kernel_h).flat_map(|i| (0..kernel_w).map(move |j| (i, j)));
             for ((i, j), w) in taps.zip(w.chunks_exact(channels.max(1))) {
                 match (p.window.tap(0, oy, i), p.window.tap(1, ox, j)) {
@@ -116,21 +125,21 @@ pub fn depthwise_conv2d_s8(p: &DepthwiseConv2d, x: &[i8], w: &[i8], out: &mut [i
                         let values = image.get((y * in_w + x) * p.in_channels..)?.get(..p.in_channels)?;
                         if p.multiplier == 1 {
                             for ((acc, &w), &value) in acc.iter_mut().zip(w).zip(values) {
-                                *acc = acc.wrapping_add(i32::from(w) * i32::from(value));
+                                *acc = acc.plus(i32::from(w) * value.widen());
                             }
                         } else {
                             let m = p.multiplier.max(1);
                             let per_channel = acc.chunks_exact_mut(m).zip(w.chunks_exact(m));
                             for ((acc, w), &value) in per_channel.zip(values) {
                                 for (acc, &w) in acc.iter_mut().zip(w) {
-                                    *acc = acc.wrapping_add(i32::from(w) * i32::from(value));
+                                    *acc = acc.plus(i32::from(w) * value.widen());
                                 }
                             }
                         }
                     }
                     _ => {
                         for (acc, &w) in acc.iter_mut().zip(w) {
-                            *acc = acc.wrapping_add(i32::from(w) * pad);
+                            *acc = acc.plus(i32::from(w) * pad);
                         }
                     }
                 }

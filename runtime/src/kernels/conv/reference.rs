@@ -3,6 +3,7 @@
 
 use super::{Conv2d, DepthwiseConv2d};
 use crate::fixed::Multiplier;
+use crate::kernels::{Accumulator, Element};
 
 /// 2-D convolution.
 ///
@@ -14,11 +15,12 @@ use crate::fixed::Multiplier;
 /// * `x`: `(batch, height, width, in_channels)`
 /// * `w`: `(out_channels, kernel height, kernel width, in_channels / groups)`
 /// * `out`: `(batch, out height, out width, out_channels)`
-/// * ranges: `depth · 2^14 + |bias| < 2^31`, so that the i32 accumulator cannot overflow
-/// * rounding: [`crate::fixed::requantize`], once
+/// * ranges: at most 2^16 − 1 products, so that the accumulator cannot overflow: in int8 it is i32 and `|bias| ≤ 2^30`,
+///   in int16 i64
+/// * rounding: [`crate::fixed::requantize`] or [`crate::fixed::requantize_i64`], once
 /// * source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
 ///   Inference", CVPR 2018, with the zero point of the input folded into the bias
-pub fn conv2d_s8(p: &Conv2d, x: &[i8], w: &[i8], out: &mut [i8]) -> Option<()> {
+pub fn conv2d<E: Element>(p: &Conv2d<E>, x: &[E], w: &[i8], out: &mut [E]) -> Option<()> {
     let [in_h, in_w] = p.window.input;
     let [out_h, out_w] = p.window.output;
     let [kernel_h, kernel_w] = p.window.kernel;
@@ -28,7 +30,7 @@ pub fn conv2d_s8(p: &Conv2d, x: &[i8], w: &[i8], out: &mut [i8]) -> Option<()> {
             for xx in 0..out_w {
                 for o in 0..p.out_channels {
                     let first = o / group_out * group_in;
-                    let mut acc = p.requant.bias[o];
+                    let mut acc = E::Sum::from(p.requant.bias[o]);
                     for i in 0..kernel_h {
                         for j in 0..kernel_w {
                             for c in 0..group_in {
@@ -37,7 +39,7 @@ pub fn conv2d_s8(p: &Conv2d, x: &[i8], w: &[i8], out: &mut [i8]) -> Option<()> {
                                     _ => p.pad_value,
                                 };
                                 let weight = w[((o * kernel_h + i) * kernel_w + j) * group_in + c];
-                                acc += i32::from(value) * i32::from(weight);
+                                acc = acc.plus(value.widen() * i32::from(weight));
                             }
                         }
                     }
@@ -59,8 +61,8 @@ pub fn conv2d_s8(p: &Conv2d, x: &[i8], w: &[i8], out: &mut [i8]) -> Option<()> {
 /// * `x`: `(batch, height, width, in_channels)`
 /// * `w`: `(kernel height, kernel width, in_channels · multiplier)`
 /// * `out`: `(batch, out height, out width, in_channels · multiplier)`
-/// * ranges, rounding and source: as [`conv2d_s8`]
-pub fn depthwise_conv2d_s8(p: &DepthwiseConv2d, x: &[i8], w: &[i8], out: &mut [i8]) -> Option<()> {
+/// * ranges, rounding and source: as [`conv2d`]
+pub fn depthwise_conv2d<E: Element>(p: &DepthwiseConv2d<E>, x: &[E], w: &[i8], out: &mut [E]) -> Option<()> {
     let [in_h, in_w] = p.window.input;
     let [out_h, out_w] = p.window.output;
     let [kernel_h, kernel_w] = p.window.kernel;
@@ -69,14 +71,14 @@ pub fn depthwise_conv2d_s8(p: &DepthwiseConv2d, x: &[i8], w: &[i8], out: &mut [i
         for y in 0..out_h {
             for xx in 0..out_w {
                 for o in 0..out_channels {
-                    let mut acc = p.requant.bias[o];
+                    let mut acc = E::Sum::from(p.requant.bias[o]);
                     for i in 0..kernel_h {
                         for j in 0..kernel_w {
                             let value = match (p.window.tap(0, y, i), p.window.tap(1, xx, j)) {
                                 (Some(r), Some(s)) => x[((n * in_h + r) * in_w + s) * p.in_channels + o / p.multiplier],
                                 _ => p.pad_value,
                             };
-                            acc += i32::from(value) * i32::from(w[(i * kernel_w + j) * out_channels + o]);
+                            acc = acc.plus(value.widen() * i32::from(w[(i * kernel_w + j) * out_channels + o]));
                         }
                     }
                     let m = Multiplier { mult: p.requant.mult[o], shift: p.requant.shift[o] };

@@ -3,6 +3,7 @@
 use std::{vec, vec::Vec};
 
 use super::*;
+use crate::kernels::Element;
 use crate::kernels::testing::{Random, Requant};
 
 /// Output length along one axis.
@@ -25,8 +26,8 @@ fn window(random: &mut Random) -> Window {
 }
 
 macro_rules! kernel_tests {
-    ($variant:ident) => {
-        mod $variant {
+    ($name:ident: $variant:ident of $element:ty) => {
+        mod $name {
             use super::*;
 
             #[test]
@@ -37,23 +38,24 @@ macro_rules! kernel_tests {
                     let (group_in, group_out) = (random.range(1..10) as usize, random.range(1..10) as usize);
                     let window = window(random);
                     let depth = window.kernel[0] * window.kernel[1] * group_in;
-                    let requant = Requant::random(random, group_out * groups, depth);
+                    let requant = Requant::<$element>::random(random, group_out * groups, depth);
                     let p = Conv2d {
                         batch: random.range(1..3) as usize,
                         in_channels: group_in * groups,
                         out_channels: group_out * groups,
                         groups,
                         window,
-                        pad_value: random.i8s(1)[0],
+                        pad_value: random.value(),
                         requant: requant.view(),
                     };
-                    let x = random.i8s(p.batch * window.input[0] * window.input[1] * p.in_channels);
+                    let x = random.values::<$element>(p.batch * window.input[0] * window.input[1] * p.in_channels);
                     let w = random.i8s(p.out_channels * depth);
                     let mut expected = vec![0; p.batch * window.output[0] * window.output[1] * p.out_channels];
                     let mut found = expected.clone();
-                    let mut scratch: Vec<i8> = vec![99; super::super::$variant::conv2d_s8_scratch_len(&p).unwrap()];
-                    reference::conv2d_s8(&p, &x, &w, &mut expected).unwrap();
-                    super::super::$variant::conv2d_s8(&p, &x, &w, &mut found, &mut scratch).unwrap();
+                    let bytes = super::super::$variant::conv2d_scratch_len(&p).unwrap();
+                    let mut scratch: Vec<$element> = vec![99; bytes / size_of::<$element>()];
+                    reference::conv2d(&p, &x, &w, &mut expected).unwrap();
+                    super::super::$variant::conv2d(&p, &x, &w, &mut found, &mut scratch).unwrap();
                     assert_eq!(expected, found, "seed {seed}: {p:?}");
                 }
             }
@@ -65,22 +67,23 @@ macro_rules! kernel_tests {
                     let window = window(random);
                     let (in_channels, multiplier) = (random.range(1..20) as usize, random.range(1..4) as usize);
                     let channels = in_channels * multiplier;
-                    let requant = Requant::random(random, channels, window.kernel[0] * window.kernel[1]);
+                    let requant = Requant::<$element>::random(random, channels, window.kernel[0] * window.kernel[1]);
                     let p = DepthwiseConv2d {
                         batch: random.range(1..3) as usize,
                         in_channels,
                         multiplier,
                         window,
-                        pad_value: random.i8s(1)[0],
+                        pad_value: random.value(),
                         requant: requant.view(),
                     };
-                    let x = random.i8s(p.batch * window.input[0] * window.input[1] * in_channels);
+                    let x = random.values::<$element>(p.batch * window.input[0] * window.input[1] * in_channels);
                     let w = random.i8s(window.kernel[0] * window.kernel[1] * channels);
                     let mut expected = vec![0; p.batch * window.output[0] * window.output[1] * channels];
                     let mut found = expected.clone();
-                    let mut acc = vec![0; super::super::$variant::depthwise_conv2d_s8_scratch_len(&p).unwrap() / 4];
-                    reference::depthwise_conv2d_s8(&p, &x, &w, &mut expected).unwrap();
-                    super::super::$variant::depthwise_conv2d_s8(&p, &x, &w, &mut found, &mut acc).unwrap();
+                    let bytes = super::super::$variant::depthwise_conv2d_scratch_len(&p).unwrap();
+                    let mut acc = vec![0; bytes / size_of::<<$element as Element>::Sum>()];
+                    reference::depthwise_conv2d(&p, &x, &w, &mut expected).unwrap();
+                    super::super::$variant::depthwise_conv2d(&p, &x, &w, &mut found, &mut acc).unwrap();
                     assert_eq!(expected, found, "seed {seed}: {p:?}");
                 }
             }
@@ -88,7 +91,7 @@ macro_rules! kernel_tests {
             #[test]
             fn slices_of_wrong_size_do_not_panic() {
                 let random = &mut Random(7);
-                let requant = Requant::random(random, 4, 9);
+                let requant = Requant::<$element>::random(random, 4, 9);
                 let window = window(random);
                 let p = Conv2d {
                     batch: 1,
@@ -100,12 +103,13 @@ macro_rules! kernel_tests {
                     requant: requant.view(),
                 };
                 for len in 0..8 {
-                    let (x, w) = (random.i8s(len), random.i8s(len));
-                    super::super::$variant::conv2d_s8(&p, &x, &w, &mut [0; 100], &mut [0; 8][..len]);
+                    let (x, w) = (random.values(len), random.i8s(len));
+                    super::super::$variant::conv2d(&p, &x, &w, &mut [0; 100], &mut [0; 8][..len]);
                 }
             }
         }
     };
 }
 
-kernel_tests!(portable);
+kernel_tests!(portable_s8: portable of i8);
+kernel_tests!(portable_s16: portable of i16);

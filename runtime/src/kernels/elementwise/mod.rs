@@ -1,4 +1,4 @@
-//! Elementwise operators, int8 → int8.
+//! Elementwise operators.
 
 pub mod portable;
 pub mod reference;
@@ -25,65 +25,58 @@ pub struct Broadcast<'a> {
 /// How an operand enters a sum: `(x − zero_point) · mult`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Term {
-    /// Zero point, in `[-128, 127]`.
+    /// Zero point.
     pub zero_point: i32,
-    /// Factor, at most [`Add::MAX_FACTOR`] in absolute value.
+    /// Factor, at most [`super::Element::MAX_FACTOR`] in absolute value.
     pub mult: i32,
 }
 
-/// Parameters of [`reference::add_s8`].
+/// Parameters of [`reference::add`].
 #[derive(Debug, Clone, Copy)]
-pub struct Add<'a> {
+pub struct Add<'a, E> {
     /// Shapes.
     pub shape: Broadcast<'a>,
     /// First operand.
     pub a: Term,
     /// Second operand; in a difference its factor is negative.
     pub b: Term,
-    /// Binary exponent by which the sum is divided, at most [`Add::MAX_SHIFT`].
+    /// Binary exponent by which the sum is divided, at most [`super::Element::MAX_SUM_SHIFT`].
     pub shift: u8,
     /// The output.
-    pub output: Output,
+    pub output: Output<E>,
 }
 
-impl Add<'_> {
-    /// Largest absolute factor: `2 · 255 · 2^21 < 2^30`, the range of [`crate::fixed::rounding_shift_right`].
-    pub const MAX_FACTOR: u32 = 1 << 21;
-    /// Largest shift of [`crate::fixed::rounding_shift_right`].
-    pub const MAX_SHIFT: u8 = 30;
-}
-
-/// Parameters of [`reference::mul_s8`].
+/// Parameters of [`reference::mul`].
 #[derive(Debug, Clone, Copy)]
-pub struct Mul<'a> {
+pub struct Mul<'a, E> {
     /// Shapes.
     pub shape: Broadcast<'a>,
-    /// Zero points of the operands, in `[-128, 127]`.
+    /// Zero points of the operands.
     pub zero_points: [i32; 2],
     /// Factor of the product.
     pub multiplier: Multiplier,
     /// The output.
-    pub output: Output,
+    pub output: Output<E>,
 }
 
-/// Parameters of [`reference::clamp_s8`].
+/// Parameters of [`reference::clamp`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Clamp {
+pub struct Clamp<E> {
     /// Smallest result.
-    pub min: i8,
+    pub min: E,
     /// Largest result, at least `min`.
-    pub max: i8,
+    pub max: E,
 }
 
-/// Parameters of [`reference::requantize_s8`].
+/// Parameters of [`reference::requantize`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Requantize {
-    /// Zero point of the input, in `[-128, 127]`.
+pub struct Requantize<E> {
+    /// Zero point of the input.
     pub zero_point: i32,
     /// Factor.
     pub multiplier: Multiplier,
     /// The output.
-    pub output: Output,
+    pub output: Output<E>,
 }
 
 /// The values of a function of an int8 number: entry `x + 128` is that of `x`.

@@ -1,40 +1,38 @@
 //! Elementwise operators in plain Rust that any target runs well.
 
-use super::{Add, Broadcast, Clamp, Mul, Requantize, Table};
-use crate::fixed::{requantize, rounding_shift_right};
+use super::{Add, Broadcast, Clamp, Mul, Requantize, Table, Term};
+use crate::fixed;
 use crate::kernels::nest::{Axis, Nest, axes, elements};
-use crate::kernels::{Binary, Unary};
+use crate::kernels::{Accumulator, Binary, Element, Unary};
 
-/// See [`super::reference::add_s8`].
+/// See [`super::reference::add`].
 ///
 /// The zero points' share of the sum is computed once.
-pub fn add_s8(p: &Add, operands: Binary<'_, i8>) -> Option<()> {
-    // Within the documented ranges no partial sum exceeds 2^30.
-    let share = |zero_point: i32, mult: i32| zero_point.wrapping_mul(mult);
-    let zero = share(p.a.zero_point, p.a.mult).wrapping_add(share(p.b.zero_point, p.b.mult));
-    broadcast(&p.shape, operands, |a, b| {
-        let a = i32::from(a).wrapping_mul(p.a.mult).wrapping_sub(zero);
-        let sum = i32::from(b).wrapping_mul(p.b.mult).wrapping_add(a);
-        p.output.finish(rounding_shift_right(sum, p.shift))
+pub fn add<E: Element>(p: &Add<E>, operands: Binary<'_, E>) -> Option<()> {
+    let share = |sum: E::Sum, term: &Term| sum.plus_product(term.zero_point.wrapping_neg(), term.mult);
+    let zero = share(share(E::Sum::default(), &p.a), &p.b);
+    broadcast(&p.shape, operands, |a: E, b: E| {
+        let sum = zero.plus_product(a.widen(), p.a.mult).plus_product(b.widen(), p.b.mult);
+        p.output.finish(sum.rounding_shift_right(p.shift))
     })
 }
 
-/// See [`super::reference::mul_s8`].
-pub fn mul_s8(p: &Mul, operands: Binary<'_, i8>) -> Option<()> {
+/// See [`super::reference::mul`].
+pub fn mul<E: Element>(p: &Mul<E>, operands: Binary<'_, E>) -> Option<()> {
     let [a_zero, b_zero] = p.zero_points;
-    broadcast(&p.shape, operands, |a, b| {
-        let (a, b) = (i32::from(a).wrapping_sub(a_zero), i32::from(b).wrapping_sub(b_zero));
-        p.output.finish(requantize(a.wrapping_mul(b), p.multiplier))
+    broadcast(&p.shape, operands, |a: E, b: E| {
+        let (a, b) = (a.widen().wrapping_sub(a_zero), b.widen().wrapping_sub(b_zero));
+        p.output.finish(fixed::requantize(a.wrapping_mul(b), p.multiplier))
     })
 }
 
-/// See [`super::reference::maximum_s8`].
-pub fn maximum_s8(shape: &Broadcast, operands: Binary<'_, i8>) -> Option<()> {
-    broadcast(shape, operands, i8::max)
+/// See [`super::reference::maximum`].
+pub fn maximum<E: Element>(shape: &Broadcast, operands: Binary<'_, E>) -> Option<()> {
+    broadcast(shape, operands, E::max)
 }
 
-/// See [`super::reference::clamp_s8`].
-pub fn clamp_s8(p: &Clamp, operands: Unary<'_, i8>) -> Option<()> {
+/// See [`super::reference::clamp`].
+pub fn clamp<E: Element>(p: &Clamp<E>, operands: Unary<'_, E>) -> Option<()> {
     operands.map(|x| x.min(p.max).max(p.min))
 }
 
@@ -44,17 +42,33 @@ pub fn table_s8(table: &Table, operands: Unary<'_, i8>) -> Option<()> {
     operands.map(|x| table.get(usize::from(x.cast_unsigned() ^ 0x80)).copied().unwrap_or(0))
 }
 
-/// See [`super::reference::requantize_s8`].
-pub fn requantize_s8(p: &Requantize, operands: Unary<'_, i8>) -> Option<()> {
-    operands.map(|x| p.output.finish(requantize(i32::from(x).wrapping_sub(p.zero_point), p.multiplier)))
+/// See [`super::reference::requantize`].
+pub fn requantize<E: Element>(p: &Requantize<E>, operands: Unary<'_, E>) -> Option<()> {
+    operands.map(|x| requantized(p, x))
+}
+
+/// See [`super::reference::requantize`]: between different element types, so never in place.
+pub fn convert<X: Element, Y: Element>(p: &Requantize<Y>, x: &[X], out: &mut [Y]) -> Option<()> {
+    if x.len() != out.len() {
+        return None;
+    }
+    for (y, &x) in out.iter_mut().zip(x) {
+        *y = requantized(p, x);
+    }
+    Some(())
+}
+
+#[inline(always)]
+fn requantized<X: Element, Y: Element>(p: &Requantize<Y>, x: X) -> Y {
+    p.output.finish(fixed::requantize(x.widen().wrapping_sub(p.zero_point), p.multiplier))
 }
 
 /// An operand along one row of the result.
-enum Row<'a> {
+enum Row<'a, E> {
     /// A value for each element.
-    Each(&'a [i8]),
+    Each(&'a [E]),
     /// One value for all of them.
-    All(i8),
+    All(E),
     /// What stands where the result goes.
     InPlace,
 }
@@ -64,10 +78,10 @@ enum Row<'a> {
 /// Works row by row of the innermost loop, in which an operand is either read in order or constant: operands of the
 /// same shape, and a scalar, make a single row; a vector of channels is read in full for each pixel.
 #[inline(always)]
-fn broadcast(shape: &Broadcast, operands: Binary<'_, i8>, f: impl Fn(i8, i8) -> i8) -> Option<()> {
+fn broadcast<E: Element>(shape: &Broadcast, operands: Binary<'_, E>, f: impl Fn(E, E) -> E) -> Option<()> {
     let (a, b, y) = operands.parts();
     // An operand of which the output takes the place has as many elements, so that it is not repeated.
-    let fits = |x: Option<&[i8]>, shape| elements(shape) == Some(x.map_or(y.len(), <[i8]>::len));
+    let fits = |x: Option<&[E]>, shape| elements(shape) == Some(x.map_or(y.len(), <[E]>::len));
     if !(fits(a, shape.a) && fits(b, shape.b) && fits(None, shape.out)) {
         return None;
     }
@@ -95,7 +109,7 @@ fn broadcast(shape: &Broadcast, operands: Binary<'_, i8>, f: impl Fn(i8, i8) -> 
 
 /// The `len` elements of operand `x` from `at` on, the same one again and again if `stride` is 0.
 #[inline(always)]
-fn row(x: Option<&[i8]>, at: isize, stride: isize, len: usize) -> Option<Row<'_>> {
+fn row<E: Element>(x: Option<&[E]>, at: isize, stride: isize, len: usize) -> Option<Row<'_, E>> {
     let Some(x) = x else { return Some(Row::InPlace) };
     let rest = x.get(usize::try_from(at).ok()?..)?;
     // An operand's innermost stride is 1 or, where it is repeated, 0.

@@ -4,20 +4,23 @@
 use super::{Add, Broadcast, Clamp, Mul, Requantize, Table};
 use crate::fixed;
 use crate::kernels::movement::reference::{coordinates, index};
+use crate::kernels::{Accumulator, Element};
 
 /// Sum of two scaled operands; a difference, if a factor is negative.
 ///
 /// `out[i] = finish(rounding_shift_right((a[i] − zp_a)·mult_a + (b[i] − zp_b)·mult_b, shift))`
 ///
 /// * `a`, `b`: of any shape that [`Broadcast`] admits; `out`: of the broadcast shape
-/// * ranges: `|mult| ≤ 2^21` and `shift ≤ 30`, so that the sum stays below 2^30
-/// * rounding: [`fixed::rounding_shift_right`], once
+/// * ranges: in int8 `|mult| ≤ 2^21` and `shift ≤ 30`, so that the sum stays below 2^30; in int16 `|mult| ≤ 2^30` and
+///   `shift ≤ 46`, and the sum stays within 2^46
+/// * rounding: [`fixed::rounding_shift_right`] or [`fixed::rounding_shift_right_i64`], once
 /// * source: TensorFlow Lite's int8 ADD, with a single rounding
-pub fn add_s8(p: &Add, a: &[i8], b: &[i8], out: &mut [i8]) -> Option<()> {
+pub fn add<E: Element>(p: &Add<E>, a: &[E], b: &[E], out: &mut [E]) -> Option<()> {
     for (i, y) in out.iter_mut().enumerate() {
         let [a, b] = operands(&p.shape, a, b, i);
-        let sum = (a - p.a.zero_point) * p.a.mult + (b - p.b.zero_point) * p.b.mult;
-        *y = p.output.finish(fixed::rounding_shift_right(sum, p.shift));
+        let sum = E::Sum::default().plus_product(a - p.a.zero_point, p.a.mult);
+        let sum = sum.plus_product(b - p.b.zero_point, p.b.mult);
+        *y = p.output.finish(sum.rounding_shift_right(p.shift));
     }
     Some(())
 }
@@ -27,10 +30,10 @@ pub fn add_s8(p: &Add, a: &[i8], b: &[i8], out: &mut [i8]) -> Option<()> {
 /// `out[i] = finish(requantize((a[i] − zp_a)·(b[i] − zp_b), m))`
 ///
 /// * `a`, `b`: of any shape that [`Broadcast`] admits; `out`: of the broadcast shape
-/// * ranges: the product is at most 255² in absolute value
+/// * ranges: the product is at most 255² in absolute value in int8, 2^30 in int16
 /// * rounding: [`fixed::requantize`], once
 /// * source: TensorFlow Lite's int8 MUL, with a single rounding
-pub fn mul_s8(p: &Mul, a: &[i8], b: &[i8], out: &mut [i8]) -> Option<()> {
+pub fn mul<E: Element>(p: &Mul<E>, a: &[E], b: &[E], out: &mut [E]) -> Option<()> {
     for (i, y) in out.iter_mut().enumerate() {
         let [a, b] = operands(&p.shape, a, b, i);
         *y = p.output.finish(fixed::requantize((a - p.zero_points[0]) * (b - p.zero_points[1]), p.multiplier));
@@ -44,10 +47,10 @@ pub fn mul_s8(p: &Mul, a: &[i8], b: &[i8], out: &mut [i8]) -> Option<()> {
 ///
 /// * `a`, `b`: of any shape that [`Broadcast`] admits; `out`: of the broadcast shape
 /// * operands and output have the same scale and zero point; nothing is rounded
-pub fn maximum_s8(shape: &Broadcast, a: &[i8], b: &[i8], out: &mut [i8]) -> Option<()> {
+pub fn maximum<E: Element>(shape: &Broadcast, a: &[E], b: &[E], out: &mut [E]) -> Option<()> {
     for (i, y) in out.iter_mut().enumerate() {
         let [a, b] = operands(shape, a, b, i);
-        *y = a.max(b) as i8;
+        *y = E::saturate(a.max(b));
     }
     Some(())
 }
@@ -59,14 +62,14 @@ pub fn maximum_s8(shape: &Broadcast, a: &[i8], b: &[i8], out: &mut [i8]) -> Opti
 /// * `x`, `out`: of the same shape and quantization
 /// * ranges: `p.min ≤ p.max`
 /// * rounding: none
-pub fn clamp_s8(p: &Clamp, x: &[i8], out: &mut [i8]) -> Option<()> {
+pub fn clamp<E: Element>(p: &Clamp<E>, x: &[E], out: &mut [E]) -> Option<()> {
     for (i, y) in out.iter_mut().enumerate() {
-        *y = fixed::clamp_s8(x[i].into(), p.min, p.max);
+        *y = E::limit(x[i].widen(), p.min, p.max);
     }
     Some(())
 }
 
-/// Any function of one variable.
+/// Any function of an int8 variable.
 ///
 /// `out[i] = table[x[i] + 128]`
 ///
@@ -79,29 +82,29 @@ pub fn table_s8(table: &Table, x: &[i8], out: &mut [i8]) -> Option<()> {
     Some(())
 }
 
-/// The same real values under another scale and zero point.
+/// The same real values under another scale and zero point, in the same or another type.
 ///
 /// `out[i] = finish(requantize(x[i] − zp_x, m))`
 ///
 /// * `x`, `out`: of the same shape
 /// * rounding: [`fixed::requantize`], once
-pub fn requantize_s8(p: &Requantize, x: &[i8], out: &mut [i8]) -> Option<()> {
+pub fn requantize<X: Element, Y: Element>(p: &Requantize<Y>, x: &[X], out: &mut [Y]) -> Option<()> {
     for (i, y) in out.iter_mut().enumerate() {
-        *y = p.output.finish(fixed::requantize(i32::from(x[i]) - p.zero_point, p.multiplier));
+        *y = p.output.finish(fixed::requantize(x[i].widen() - p.zero_point, p.multiplier));
     }
     Some(())
 }
 
 /// The operands of the result's element `i`.
-fn operands(shape: &Broadcast, a: &[i8], b: &[i8], i: usize) -> [i32; 2] {
+fn operands<E: Element>(shape: &Broadcast, a: &[E], b: &[E], i: usize) -> [i32; 2] {
     let at = coordinates(i, shape.out);
-    let value = |x: &[i8], x_shape: &[u32]| {
+    let value = |x: &[E], x_shape: &[u32]| {
         let mut x_at = [0; 8];
         for axis in 0..x_shape.len() {
             let out_axis = axis + shape.out.len() - x_shape.len();
             x_at[axis] = if x_shape[axis] == 1 { 0 } else { at[out_axis] };
         }
-        i32::from(x[index(x_at, x_shape)])
+        x[index(x_at, x_shape)].widen()
     };
     [value(a, shape.a), value(b, shape.b)]
 }

@@ -6,37 +6,24 @@ use super::*;
 use crate::fixed::{MAX_SHIFT, MIN_MULTIPLIER};
 use crate::kernels::nest::elements;
 use crate::kernels::testing::Random;
-use crate::kernels::{Binary, Unary};
+use crate::kernels::{Binary, Element, Unary};
 
-/// Zero points, half of them at an end of the range.
-fn zero_point(random: &mut Random) -> i32 {
-    match random.range(0..4) {
-        0 => -128,
-        1 => 127,
-        _ => random.range(-128..128) as i32,
-    }
-}
-
-fn output(random: &mut Random) -> Output {
-    let (a, b) = (random.i8s(1)[0], random.i8s(1)[0]);
-    Output { zero_point: zero_point(random), min: a.min(b), max: a.max(b) }
-}
-
-/// A factor for values of so many bits: most results fill int8, some saturate, some vanish.
-fn multiplier(random: &mut Random, bits: i64) -> Multiplier {
+/// A factor for values of so many bits: most results fill `E`, some saturate, some vanish.
+fn multiplier<E: Element>(random: &mut Random, bits: i64) -> Multiplier {
+    let width = 8 * size_of::<E>() as i64;
     let mult = random.range(i64::from(MIN_MULTIPLIER)..1 << 31) as i32;
-    let shift = (30 + bits - 8 + random.range(-3..10)).clamp(1, i64::from(MAX_SHIFT)) as u8;
+    let shift = (30 + bits - width + random.range(-3..10)).clamp(1, i64::from(MAX_SHIFT)) as u8;
     Multiplier { mult: if random.range(0..4) == 0 { -mult } else { mult }, shift }
 }
 
-fn term(random: &mut Random) -> Term {
-    let limit = i64::from(Add::MAX_FACTOR);
+fn term<E: Element>(random: &mut Random) -> Term {
+    let limit = i64::from(E::MAX_FACTOR);
     let mult = match random.range(0..6) {
         0 => limit,
         1 => -limit,
         _ => random.range(-limit..limit + 1),
     };
-    Term { zero_point: zero_point(random), mult: mult as i32 }
+    Term { zero_point: random.zero_point::<E>(), mult: mult as i32 }
 }
 
 /// A result's shape, and an operand's that can be broadcast to it.
@@ -59,17 +46,17 @@ fn operand_shape(random: &mut Random, out: &[u32]) -> Vec<u32> {
 }
 
 /// Runs `kernel` in every form that the shapes allow, and compares with `reference`.
-fn every_form(
+fn every_form<E: Element>(
     random: &mut Random,
     shape: &Broadcast,
-    reference: impl Fn(&[i8], &[i8], &mut [i8]),
-    kernel: impl Fn(Binary<'_, i8>) -> Option<()>,
+    reference: impl Fn(&[E], &[E], &mut [E]),
+    kernel: impl Fn(Binary<'_, E>) -> Option<()>,
 ) {
     let [a_len, b_len, len] = [shape.a, shape.b, shape.out].map(|s| elements(s).unwrap());
-    let (a, b) = (random.i8s(a_len), random.i8s(b_len));
-    let mut expected = vec![0; len];
+    let (a, b) = (random.values(a_len), random.values(b_len));
+    let mut expected = vec![E::MIN; len];
     reference(&a, &b, &mut expected);
-    let mut found = vec![99; len];
+    let mut found = vec![E::MAX; len];
     kernel(Binary::Apart(&a, &b, &mut found)).unwrap();
     assert_eq!(expected, found, "apart");
     if a_len == len {
@@ -87,19 +74,25 @@ fn every_form(
         let mut found = a.clone();
         kernel(Binary::InPlaceBoth(&mut found)).unwrap();
         assert_eq!(expected, found, "in place of both");
-        let mut found = vec![99; len];
+        let mut found = vec![E::MAX; len];
         kernel(Binary::Apart(&a, &a, &mut found)).unwrap();
         assert_eq!(expected, found, "twice the same operand");
     }
 }
 
-/// Runs `kernel` apart and in place over every value, in tensors of several lengths, and compares with `reference`.
-fn both_forms(random: &mut Random, reference: impl Fn(&[i8], &mut [i8]), kernel: impl Fn(Unary<'_, i8>) -> Option<()>) {
+/// Runs `kernel` apart and in place over values of all the range (in int8 every one), in tensors of several lengths, and compares with `reference`.
+fn both_forms<E: Element>(
+    random: &mut Random,
+    reference: impl Fn(&[E], &mut [E]),
+    kernel: impl Fn(Unary<'_, E>) -> Option<()>,
+) {
     let len = random.range(0..70) as usize;
-    for x in [random.i8s(len), (i8::MIN..=i8::MAX).collect()] {
-        let mut expected = vec![0; x.len()];
+    let step = 1 << (8 * size_of::<E>() - 8);
+    let range = (E::MIN.widen()..=E::MAX.widen()).step_by(step).map(E::saturate);
+    for x in [random.values(len), range.chain([E::MAX]).collect()] {
+        let mut expected = vec![E::MIN; x.len()];
         reference(&x, &mut expected);
-        let mut found = vec![99; x.len()];
+        let mut found = vec![E::MAX; x.len()];
         kernel(Unary::Apart(&x, &mut found)).unwrap();
         assert_eq!(expected, found, "apart");
         let mut found = x.clone();
@@ -109,10 +102,12 @@ fn both_forms(random: &mut Random, reference: impl Fn(&[i8], &mut [i8]), kernel:
 }
 
 macro_rules! kernel_tests {
-    ($variant:ident) => {
-        mod $variant {
+    ($name:ident: $variant:ident of $element:ty) => {
+        mod $name {
             use super::super::$variant as variant;
             use super::*;
+
+            type E = $element;
 
             #[test]
             fn add_gives_the_bits_of_the_reference() {
@@ -121,11 +116,12 @@ macro_rules! kernel_tests {
                     let out = shape(random);
                     let (a, b) = (operand_shape(random, &out), operand_shape(random, &out));
                     let shape = Broadcast { a: &a, b: &b, out: &out };
-                    let (a, b, shift) = (term(random), term(random), random.range(0..31) as u8);
-                    let p = Add { shape, a, b, shift, output: output(random) };
+                    let (a, b) = (term::<E>(random), term::<E>(random));
+                    let shift = random.range(0..i64::from(E::MAX_SUM_SHIFT) + 1) as u8;
+                    let p = Add { shape, a, b, shift, output: random.output() };
                     std::println!("seed {seed}: {p:?}");
-                    let reference = |a: &[i8], b: &[i8], y: &mut [i8]| reference::add_s8(&p, a, b, y).unwrap();
-                    every_form(random, &p.shape, reference, |operands| variant::add_s8(&p, operands));
+                    let reference = |a: &[E], b: &[E], y: &mut [E]| reference::add(&p, a, b, y).unwrap();
+                    every_form(random, &p.shape, reference, |operands| variant::add(&p, operands));
                 }
             }
 
@@ -136,11 +132,12 @@ macro_rules! kernel_tests {
                     let out = shape(random);
                     let (a, b) = (operand_shape(random, &out), operand_shape(random, &out));
                     let shape = Broadcast { a: &a, b: &b, out: &out };
-                    let zero_points = [zero_point(random), zero_point(random)];
-                    let p = Mul { shape, zero_points, multiplier: multiplier(random, 16), output: output(random) };
+                    let zero_points = [random.zero_point::<E>(), random.zero_point::<E>()];
+                    let multiplier = multiplier::<E>(random, 16 * size_of::<E>() as i64);
+                    let p = Mul { shape, zero_points, multiplier, output: random.output() };
                     std::println!("seed {seed}: {p:?}");
-                    let reference = |a: &[i8], b: &[i8], y: &mut [i8]| reference::mul_s8(&p, a, b, y).unwrap();
-                    every_form(random, &p.shape, reference, |operands| variant::mul_s8(&p, operands));
+                    let reference = |a: &[E], b: &[E], y: &mut [E]| reference::mul(&p, a, b, y).unwrap();
+                    every_form(random, &p.shape, reference, |operands| variant::mul(&p, operands));
                 }
             }
 
@@ -151,8 +148,8 @@ macro_rules! kernel_tests {
                     let out = shape(random);
                     let (a, b) = (operand_shape(random, &out), operand_shape(random, &out));
                     let shape = Broadcast { a: &a, b: &b, out: &out };
-                    let reference = |a: &[i8], b: &[i8], y: &mut [i8]| reference::maximum_s8(&shape, a, b, y).unwrap();
-                    every_form(random, &shape, reference, |operands| variant::maximum_s8(&shape, operands));
+                    let reference = |a: &[E], b: &[E], y: &mut [E]| reference::maximum(&shape, a, b, y).unwrap();
+                    every_form(random, &shape, reference, |operands| variant::maximum(&shape, operands));
                 }
             }
 
@@ -160,12 +157,76 @@ macro_rules! kernel_tests {
             fn clamp_gives_the_bits_of_the_reference() {
                 for seed in 0..200 {
                     let random = &mut Random(seed);
-                    let Output { min, max, .. } = output(random);
+                    let Output { min, max, .. } = random.output::<E>();
                     let p = Clamp { min, max };
-                    let reference = |x: &[i8], y: &mut [i8]| reference::clamp_s8(&p, x, y).unwrap();
-                    both_forms(random, reference, |operands| variant::clamp_s8(&p, operands));
+                    let reference = |x: &[E], y: &mut [E]| reference::clamp(&p, x, y).unwrap();
+                    both_forms(random, reference, |operands| variant::clamp(&p, operands));
                 }
             }
+
+            #[test]
+            fn requantize_gives_the_bits_of_the_reference() {
+                for seed in 0..2_000 {
+                    let random = &mut Random(seed);
+                    let multiplier = multiplier::<E>(random, 8 * size_of::<E>() as i64);
+                    let p = Requantize { zero_point: random.zero_point::<E>(), multiplier, output: random.output() };
+                    let reference = |x: &[E], y: &mut [E]| reference::requantize(&p, x, y).unwrap();
+                    both_forms(random, reference, |operands| variant::requantize(&p, operands));
+                }
+            }
+
+            #[test]
+            fn slices_of_wrong_size_do_not_panic() {
+                let random = &mut Random(7);
+                let shape = Broadcast { a: &[4], b: &[2, 1], out: &[2, 4] };
+                let (a, b) = (term::<E>(random), term::<E>(random));
+                let add = Add { shape, a, b, shift: 1, output: random.output() };
+                let mul = Mul {
+                    shape,
+                    zero_points: [0; 2],
+                    multiplier: multiplier::<E>(random, 16),
+                    output: random.output(),
+                };
+                for lens in (0..10).flat_map(|a| (0..10).flat_map(move |b| (0..10).map(move |y| [a, b, y]))) {
+                    let [a, b, y] = lens.map(|len| random.values::<E>(len));
+                    let right = lens == [4, 2, 8];
+                    assert_eq!(variant::add(&add, Binary::Apart(&a, &b, &mut y.clone())).is_some(), right);
+                    assert_eq!(variant::mul(&mul, Binary::Apart(&a, &b, &mut y.clone())).is_some(), right);
+                    // Neither operand has as many elements as the result.
+                    assert!(variant::add(&add, Binary::InPlaceFirst(&mut y.clone(), &b)).is_none());
+                    assert!(variant::add(&add, Binary::InPlaceSecond(&a, &mut y.clone())).is_none());
+                    assert!(variant::mul(&mul, Binary::InPlaceBoth(&mut y.clone())).is_none());
+                    let clamp = Clamp { min: -1, max: 1 };
+                    let same = a.len() == y.len();
+                    assert_eq!(variant::clamp(&clamp, Unary::Apart(&a, &mut y.clone())).is_some(), same);
+                }
+            }
+
+            #[test]
+            fn shapes_that_cannot_be_broadcast_do_not_panic() {
+                for seed in 0..2_000 {
+                    let random = &mut Random(seed);
+                    let shapes = [shape(random), shape(random), shape(random)];
+                    let [a, b, mut y] = [0, 1, 2].map(|i| random.values::<E>(elements(&shapes[i]).unwrap()));
+                    let shape = Broadcast { a: &shapes[0], b: &shapes[1], out: &shapes[2] };
+                    let p =
+                        Add { shape, a: term::<E>(random), b: term::<E>(random), shift: 1, output: random.output() };
+                    variant::add(&p, Binary::Apart(&a, &b, &mut y));
+                }
+            }
+        }
+    };
+}
+
+kernel_tests!(portable_s8: portable of i8);
+kernel_tests!(portable_s16: portable of i16);
+
+/// What has one element type, or two.
+macro_rules! single_tests {
+    ($variant:ident) => {
+        mod $variant {
+            use super::super::$variant as variant;
+            use super::*;
 
             #[test]
             fn table_gives_the_bits_of_the_reference() {
@@ -175,56 +236,34 @@ macro_rules! kernel_tests {
                     let reference = |x: &[i8], y: &mut [i8]| reference::table_s8(&table, x, y).unwrap();
                     both_forms(random, reference, |operands| variant::table_s8(&table, operands));
                 }
+                let different = Unary::Apart(&[1], &mut [1; 2]);
+                assert!(variant::table_s8(&[0; 256], different).is_none());
             }
 
-            #[test]
-            fn requantize_gives_the_bits_of_the_reference() {
+            fn convert<X: Element, Y: Element>() {
                 for seed in 0..2_000 {
                     let random = &mut Random(seed);
-                    let multiplier = multiplier(random, 8);
-                    let p = Requantize { zero_point: zero_point(random), multiplier, output: output(random) };
-                    let reference = |x: &[i8], y: &mut [i8]| reference::requantize_s8(&p, x, y).unwrap();
-                    both_forms(random, reference, |operands| variant::requantize_s8(&p, operands));
+                    let multiplier = multiplier::<Y>(random, 8 * size_of::<X>() as i64);
+                    let p =
+                        Requantize { zero_point: random.zero_point::<X>(), multiplier, output: random.output::<Y>() };
+                    let len = random.range(0..70) as usize;
+                    let x = random.values::<X>(len);
+                    let (mut expected, mut found) = (vec![Y::MIN; x.len()], vec![Y::MAX; x.len()]);
+                    reference::requantize(&p, &x, &mut expected).unwrap();
+                    variant::convert(&p, &x, &mut found).unwrap();
+                    assert_eq!(expected, found, "seed {seed}: {p:?}");
+                    found.push(Y::MIN);
+                    assert!(variant::convert(&p, &x, &mut found).is_none());
                 }
             }
 
             #[test]
-            fn slices_of_wrong_size_do_not_panic() {
-                let random = &mut Random(7);
-                let shape = Broadcast { a: &[4], b: &[2, 1], out: &[2, 4] };
-                let (a, b) = (term(random), term(random));
-                let add = Add { shape, a, b, shift: 1, output: output(random) };
-                let mul =
-                    Mul { shape, zero_points: [0; 2], multiplier: multiplier(random, 16), output: output(random) };
-                for lens in (0..10).flat_map(|a| (0..10).flat_map(move |b| (0..10).map(move |y| [a, b, y]))) {
-                    let [a, b, y] = lens.map(|len| random.i8s(len));
-                    let right = lens == [4, 2, 8];
-                    assert_eq!(variant::add_s8(&add, Binary::Apart(&a, &b, &mut y.clone())).is_some(), right);
-                    assert_eq!(variant::mul_s8(&mul, Binary::Apart(&a, &b, &mut y.clone())).is_some(), right);
-                    // Neither operand has as many elements as the result.
-                    assert!(variant::add_s8(&add, Binary::InPlaceFirst(&mut y.clone(), &b)).is_none());
-                    assert!(variant::add_s8(&add, Binary::InPlaceSecond(&a, &mut y.clone())).is_none());
-                    assert!(variant::mul_s8(&mul, Binary::InPlaceBoth(&mut y.clone())).is_none());
-                    let clamp = Clamp { min: -1, max: 1 };
-                    let same = a.len() == y.len();
-                    assert_eq!(variant::clamp_s8(&clamp, Unary::Apart(&a, &mut y.clone())).is_some(), same);
-                    assert_eq!(variant::table_s8(&[0; 256], Unary::Apart(&a, &mut y.clone())).is_some(), same);
-                }
-            }
-
-            #[test]
-            fn shapes_that_cannot_be_broadcast_do_not_panic() {
-                for seed in 0..2_000 {
-                    let random = &mut Random(seed);
-                    let shapes = [shape(random), shape(random), shape(random)];
-                    let [a, b, mut y] = [0, 1, 2].map(|i| random.i8s(elements(&shapes[i]).unwrap()));
-                    let shape = Broadcast { a: &shapes[0], b: &shapes[1], out: &shapes[2] };
-                    let p = Add { shape, a: term(random), b: term(random), shift: 1, output: output(random) };
-                    variant::add_s8(&p, Binary::Apart(&a, &b, &mut y));
-                }
+            fn convert_gives_the_bits_of_the_reference() {
+                convert::<i8, i16>();
+                convert::<i16, i8>();
             }
         }
     };
 }
 
-kernel_tests!(portable);
+single_tests!(portable);

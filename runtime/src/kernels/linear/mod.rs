@@ -1,4 +1,4 @@
-//! Matrix products with constant weights: int8 activations × int8 per-channel weights → int8.
+//! Matrix products with constant weights: int8 or int16 activations × int8 per-channel weights.
 
 pub mod portable;
 pub mod reference;
@@ -7,9 +7,9 @@ mod tests;
 
 use super::PerChannel;
 
-/// Parameters of [`reference::fully_connected_s8`].
+/// Parameters of [`reference::fully_connected`].
 #[derive(Debug, Clone, Copy)]
-pub struct FullyConnected<'a> {
+pub struct FullyConnected<'a, E> {
     /// Number of input vectors.
     pub rows: usize,
     /// Length of an input vector, at least 1.
@@ -17,5 +17,5 @@ pub struct FullyConnected<'a> {
     /// Length of an output vector, at least 1.
     pub outputs: usize,
     /// `(outputs)`.
-    pub requant: PerChannel<'a>,
+    pub requant: PerChannel<'a, E>,
 }

@@ -3,6 +3,7 @@
 
 use super::FullyConnected;
 use crate::fixed::Multiplier;
+use crate::kernels::{Accumulator, Element};
 
 /// Fully connected layer.
 ///
@@ -11,16 +12,17 @@ use crate::fixed::Multiplier;
 /// * `x`: `(rows, inputs)`
 /// * `w`: `(outputs, inputs)` row-major
 /// * `out`: `(rows, outputs)`
-/// * ranges: `inputs · 2^14 + |bias| < 2^31`, so that the i32 accumulator cannot overflow
-/// * rounding: [`crate::fixed::requantize`], once
-/// * error: at most ½ + 2^-23 steps of the output against the real factor's result, clamped
+/// * ranges: at most 2^16 − 1 products, so that the accumulator cannot overflow: in int8 it is i32 and `|bias| ≤ 2^30`,
+///   in int16 i64
+/// * rounding: [`crate::fixed::requantize`] or [`crate::fixed::requantize_i64`], once
+/// * error: at most ½ + 2^-23 steps of an int8 output, ½ + 2^-15 of an int16 output, against the real factor's result, clamped
 /// * source: Jacob et al., CVPR 2018, with the zero point of the input folded into the bias
-pub fn fully_connected_s8(p: &FullyConnected, x: &[i8], w: &[i8], out: &mut [i8]) -> Option<()> {
+pub fn fully_connected<E: Element>(p: &FullyConnected<E>, x: &[E], w: &[i8], out: &mut [E]) -> Option<()> {
     for r in 0..p.rows {
         for o in 0..p.outputs {
-            let mut acc = p.requant.bias[o];
+            let mut acc = E::Sum::from(p.requant.bias[o]);
             for i in 0..p.inputs {
-                acc += i32::from(w[o * p.inputs + i]) * i32::from(x[r * p.inputs + i]);
+                acc = acc.plus(i32::from(w[o * p.inputs + i]) * x[r * p.inputs + i].widen());
             }
             let m = Multiplier { mult: p.requant.mult[o], shift: p.requant.shift[o] };
             out[r * p.outputs + o] = p.requant.finish(acc, m);

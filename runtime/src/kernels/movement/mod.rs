@@ -1,11 +1,11 @@
-//! Operators that move int8 values and change none.
+//! Operators that move values and change none: of any type, given as bytes and the size of an element.
 
 pub mod portable;
 pub mod reference;
 #[cfg(test)]
 mod tests;
 
-/// Parameters of [`reference::pad_s8`].
+/// Parameters of [`reference::pad`].
 #[derive(Debug, Clone, Copy)]
 pub struct Pad<'a> {
     /// Shape of the input.
@@ -14,13 +14,15 @@ pub struct Pad<'a> {
     pub out_shape: &'a [u32],
     /// Elements in front of the input along each axis; entries beyond its axes are ignored.
     pub before: &'a [u16],
-    /// What stands around the input.
-    pub value: i8,
+    /// What stands around the input: an element.
+    pub value: &'a [u8],
 }
 
-/// Parameters of [`reference::concat_s8`].
+/// Parameters of [`reference::concat`].
 #[derive(Debug, Clone, Copy)]
 pub struct Concat<'a> {
+    /// Bytes of an element: 1, 2 or 4.
+    pub size: usize,
     /// Shape of this operand.
     pub x_shape: &'a [u32],
     /// Shape of the output.
@@ -31,9 +33,11 @@ pub struct Concat<'a> {
     pub start: usize,
 }
 
-/// Parameters of [`reference::slice_s8`].
+/// Parameters of [`reference::slice`].
 #[derive(Debug, Clone, Copy)]
 pub struct Slice<'a> {
+    /// Bytes of an element: 1, 2 or 4.
+    pub size: usize,
     /// Shape of the input.
     pub x_shape: &'a [u32],
     /// Shape of the output.
@@ -44,9 +48,11 @@ pub struct Slice<'a> {
     pub step: &'a [i32],
 }
 
-/// Parameters of [`reference::transpose_s8`].
+/// Parameters of [`reference::transpose`].
 #[derive(Debug, Clone, Copy)]
 pub struct Transpose<'a> {
+    /// Bytes of an element: 1, 2 or 4.
+    pub size: usize,
     /// Shape of the input.
     pub x_shape: &'a [u32],
     /// Shape of the output.

@@ -9,18 +9,18 @@ use crate::kernels::nest::MAX_AXES;
 /// `out[i_0, …] = x[i_0 − before_0, …]` where that lies inside of `x`, `value` elsewhere
 ///
 /// * `x`: `x_shape`; `out`: `out_shape`, of as many axes and each at least `before + x` long
-pub fn pad_s8(p: &Pad, x: &[i8], out: &mut [i8]) -> Option<()> {
-    let rank = p.x_shape.len();
-    for (i, y) in out.iter_mut().enumerate() {
+pub fn pad(p: &Pad, x: &[u8], out: &mut [u8]) -> Option<()> {
+    let (rank, size) = (p.x_shape.len(), p.value.len());
+    for (i, y) in out.chunks_exact_mut(size).enumerate() {
         let mut at = coordinates(i, p.out_shape);
         let inside = (0..rank).all(|axis| {
             let before = usize::from(p.before[axis]);
             (before..before + p.x_shape[axis] as usize).contains(&at[axis])
         });
-        *y = p.value;
+        y.copy_from_slice(p.value);
         if inside {
             (0..rank).for_each(|axis| at[axis] -= usize::from(p.before[axis]));
-            *y = x[index(at, p.x_shape)];
+            y.copy_from_slice(element(x, index(at, p.x_shape), size));
         }
     }
     Some(())
@@ -31,11 +31,11 @@ pub fn pad_s8(p: &Pad, x: &[i8], out: &mut [i8]) -> Option<()> {
 /// `out[…, start + i_axis, …] = x[…, i_axis, …]`; the rest of `out` stays as it is
 ///
 /// * `x`: `x_shape`; `out`: `out_shape`, the same but along `axis`
-pub fn concat_s8(p: &Concat, x: &[i8], out: &mut [i8]) -> Option<()> {
-    for (i, &value) in x.iter().enumerate() {
+pub fn concat(p: &Concat, x: &[u8], out: &mut [u8]) -> Option<()> {
+    for (i, value) in x.chunks_exact(p.size).enumerate() {
         let mut at = coordinates(i, p.x_shape);
         at[p.axis] += p.start;
-        out[index(at, p.out_shape)] = value;
+        out[index(at, p.out_shape) * p.size..][..p.size].copy_from_slice(value);
     }
     Some(())
 }
@@ -45,13 +45,13 @@ pub fn concat_s8(p: &Concat, x: &[i8], out: &mut [i8]) -> Option<()> {
 /// `out[i_0, …] = x[start_0 + i_0·step_0, …]`
 ///
 /// * `x`: `x_shape`; `out`: `out_shape`, of as many axes; every index lies inside of `x`
-pub fn slice_s8(p: &Slice, x: &[i8], out: &mut [i8]) -> Option<()> {
-    for (i, y) in out.iter_mut().enumerate() {
+pub fn slice(p: &Slice, x: &[u8], out: &mut [u8]) -> Option<()> {
+    for (i, y) in out.chunks_exact_mut(p.size).enumerate() {
         let mut at = coordinates(i, p.out_shape);
         for ((at, &start), &step) in at.iter_mut().zip(p.start).zip(p.step) {
             *at = (i64::from(start) + *at as i64 * i64::from(step)) as usize;
         }
-        *y = x[index(at, p.x_shape)];
+        y.copy_from_slice(element(x, index(at, p.x_shape), p.size));
     }
     Some(())
 }
@@ -61,16 +61,21 @@ pub fn slice_s8(p: &Slice, x: &[i8], out: &mut [i8]) -> Option<()> {
 /// `out[i_0, …] = x[j_0, …]` with `j_perm[k] = i_k`
 ///
 /// * `x`: `x_shape`; `out`: `out_shape`, with `out_shape[k] = x_shape[perm[k]]`
-pub fn transpose_s8(p: &Transpose, x: &[i8], out: &mut [i8]) -> Option<()> {
-    for (i, y) in out.iter_mut().enumerate() {
+pub fn transpose(p: &Transpose, x: &[u8], out: &mut [u8]) -> Option<()> {
+    for (i, y) in out.chunks_exact_mut(p.size).enumerate() {
         let out_at = coordinates(i, p.out_shape);
         let mut at = [0; MAX_AXES];
         for k in 0..p.x_shape.len() {
             at[usize::from(p.perm[k])] = out_at[k];
         }
-        *y = x[index(at, p.x_shape)];
+        y.copy_from_slice(element(x, index(at, p.x_shape), p.size));
     }
     Some(())
+}
+
+/// Element `i` of `x`.
+fn element(x: &[u8], i: usize, size: usize) -> &[u8] {
+    &x[i * size..][..size]
 }
 
 /// The coordinates of element `i` of a tensor of this shape, row-major.

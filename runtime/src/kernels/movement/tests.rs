@@ -13,15 +13,25 @@ fn shape(random: &mut Random) -> Vec<u32> {
     (0..rank).map(|_| random.range(1..longest) as u32).collect()
 }
 
-/// The results of the reference and of a variant, from the same output before.
+/// Bytes of an element, one like the other.
+fn size(random: &mut Random) -> usize {
+    [1, 2, 4][random.range(0..3) as usize]
+}
+
+fn bytes(random: &mut Random, len: usize) -> Vec<u8> {
+    (0..len).map(|_| random.next() as u8).collect()
+}
+
+/// The results of the reference and of a variant, from the same output before, for elements of `size` bytes.
 fn compare(
     random: &mut Random,
+    size: usize,
     (x_shape, out_shape): (&[u32], &[u32]),
-    reference: impl Fn(&[i8], &mut [i8]) -> Option<()>,
-    kernel: impl Fn(&[i8], &mut [i8]) -> Option<()>,
+    reference: impl Fn(&[u8], &mut [u8]) -> Option<()>,
+    kernel: impl Fn(&[u8], &mut [u8]) -> Option<()>,
 ) {
-    let x = random.i8s(elements(x_shape).unwrap());
-    let mut expected = random.i8s(elements(out_shape).unwrap());
+    let x = bytes(random, elements(x_shape).unwrap() * size);
+    let mut expected = bytes(random, elements(out_shape).unwrap() * size);
     let mut found = expected.clone();
     reference(&x, &mut expected).unwrap();
     kernel(&x, &mut found).unwrap();
@@ -50,11 +60,12 @@ macro_rules! kernel_tests {
                     let out_shape: Vec<u32> =
                         x_shape.iter().zip(sides).map(|(&n, (&a, &b))| n + u32::from(a) + u32::from(b)).collect();
                     before.resize(8, 0);
-                    let value = random.i8s(1)[0];
+                    let size = size(random);
+                    let value = &bytes(random, size)[..];
                     let p = Pad { x_shape: &x_shape, out_shape: &out_shape, before: &before, value };
                     std::println!("seed {seed}: {p:?}");
-                    let reference = |x: &[i8], y: &mut [i8]| reference::pad_s8(&p, x, y);
-                    compare(random, (&x_shape, &out_shape), reference, |x, y| variant::pad_s8(&p, x, y));
+                    let reference = |x: &[u8], y: &mut [u8]| reference::pad(&p, x, y);
+                    compare(random, size, (&x_shape, &out_shape), reference, |x, y| variant::pad(&p, x, y));
                 }
             }
 
@@ -69,10 +80,11 @@ macro_rules! kernel_tests {
                     let (start, rest) = (random.range(0..4) as usize, random.range(0..4) as u32);
                     let mut out_shape = x_shape.clone();
                     out_shape[axis] += start as u32 + rest;
-                    let p = Concat { x_shape: &x_shape, out_shape: &out_shape, axis, start };
+                    let size = size(random);
+                    let p = Concat { size, x_shape: &x_shape, out_shape: &out_shape, axis, start };
                     std::println!("seed {seed}: {p:?}");
-                    let reference = |x: &[i8], y: &mut [i8]| reference::concat_s8(&p, x, y);
-                    compare(random, (&x_shape, &out_shape), reference, |x, y| variant::concat_s8(&p, x, y));
+                    let reference = |x: &[u8], y: &mut [u8]| reference::concat(&p, x, y);
+                    compare(random, size, (&x_shape, &out_shape), reference, |x, y| variant::concat(&p, x, y));
                 }
             }
 
@@ -93,10 +105,11 @@ macro_rules! kernel_tests {
                         start[axis] = first as i32;
                         step[axis] = if far { i32::MIN } else { stride as i32 };
                     }
-                    let p = Slice { x_shape: &x_shape, out_shape: &out_shape, start: &start, step: &step };
+                    let size = size(random);
+                    let p = Slice { size, x_shape: &x_shape, out_shape: &out_shape, start: &start, step: &step };
                     std::println!("seed {seed}: {p:?}");
-                    let reference = |x: &[i8], y: &mut [i8]| reference::slice_s8(&p, x, y);
-                    compare(random, (&x_shape, &out_shape), reference, |x, y| variant::slice_s8(&p, x, y));
+                    let reference = |x: &[u8], y: &mut [u8]| reference::slice(&p, x, y);
+                    compare(random, size, (&x_shape, &out_shape), reference, |x, y| variant::slice(&p, x, y));
                 }
             }
 
@@ -111,10 +124,11 @@ macro_rules! kernel_tests {
                     }
                     let out_shape: Vec<u32> = perm.iter().map(|&axis| x_shape[usize::from(axis)]).collect();
                     perm.resize(8, 0);
-                    let p = Transpose { x_shape: &x_shape, out_shape: &out_shape, perm: &perm };
+                    let size = size(random);
+                    let p = Transpose { size, x_shape: &x_shape, out_shape: &out_shape, perm: &perm };
                     std::println!("seed {seed}: {p:?}");
-                    let reference = |x: &[i8], y: &mut [i8]| reference::transpose_s8(&p, x, y);
-                    compare(random, (&x_shape, &out_shape), reference, |x, y| variant::transpose_s8(&p, x, y));
+                    let reference = |x: &[u8], y: &mut [u8]| reference::transpose(&p, x, y);
+                    compare(random, size, (&x_shape, &out_shape), reference, |x, y| variant::transpose(&p, x, y));
                 }
             }
 
@@ -124,17 +138,19 @@ macro_rules! kernel_tests {
                     let random = &mut Random(seed);
                     let (x_shape, out_shape) = (shape(random), shape(random));
                     let (x_shape, out_shape) = (&x_shape[..], &out_shape[..]);
-                    let x = random.i8s(elements(x_shape).unwrap());
-                    let y = &mut random.i8s(elements(out_shape).unwrap())[..];
+                    // Sizes that no type has are refused.
+                    let size = random.range(0..6) as usize;
+                    let x = bytes(random, elements(x_shape).unwrap() * size);
+                    let y = &mut bytes(random, elements(out_shape).unwrap() * size)[..];
                     let len = random.range(0..9) as usize;
                     let wild: Vec<i32> = (0..len).map(|_| (random.next() as i32) >> random.range(0..32)).collect();
                     let before: Vec<u16> = wild.iter().map(|&v| v as u16).collect();
                     let perm: Vec<u8> = wild.iter().map(|&v| v as u8).collect();
                     let (axis, start) = (random.range(0..10) as usize, random.next() as usize);
-                    variant::pad_s8(&Pad { x_shape, out_shape, before: &before, value: 1 }, &x, y);
-                    variant::concat_s8(&Concat { x_shape, out_shape, axis, start }, &x, y);
-                    variant::slice_s8(&Slice { x_shape, out_shape, start: &wild, step: &wild }, &x, y);
-                    variant::transpose_s8(&Transpose { x_shape, out_shape, perm: &perm }, &x, y);
+                    variant::pad(&Pad { x_shape, out_shape, before: &before, value: &[1; 6][..size] }, &x, y);
+                    variant::concat(&Concat { size, x_shape, out_shape, axis, start }, &x, y);
+                    variant::slice(&Slice { size, x_shape, out_shape, start: &wild, step: &wild }, &x, y);
+                    variant::transpose(&Transpose { size, x_shape, out_shape, perm: &perm }, &x, y);
                 }
             }
         }

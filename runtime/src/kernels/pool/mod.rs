@@ -10,7 +10,7 @@ pub use super::window::Window;
 
 /// Parameters of the pools.
 #[derive(Debug, Clone, Copy)]
-pub struct Pool2d {
+pub struct Pool2d<E> {
     /// Number of images.
     pub batch: usize,
     /// Channels of input and output.
@@ -18,7 +18,7 @@ pub struct Pool2d {
     /// The window, dilation 1; every position holds at least one element of the image.
     pub window: Window,
     /// The output's zero point (average pooling only) and bounds.
-    pub output: Output,
+    pub output: Output<E>,
 }
 
 /// The factors of average pooling.

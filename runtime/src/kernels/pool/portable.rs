@@ -1,15 +1,16 @@
 //! Pools in plain Rust that any target runs well: channels innermost, as they lie in memory.
 
 use super::{Divisors, Pool2d};
-use crate::fixed::{Multiplier, clamp_s8, requantize};
+use crate::fixed::Multiplier;
+use crate::kernels::{Accumulator, Element};
 
 /// Calls `each` for every output pixel with its coordinates, in order, and its channels.
 #[inline(always)]
-fn pixels<'x>(
-    p: &Pool2d,
-    x: &'x [i8],
-    out: &mut [i8],
-    mut each: impl FnMut(&'x [i8], (usize, usize), &mut [i8]) -> Option<()>,
+fn pixels<'x, E>(
+    p: &Pool2d<E>,
+    x: &'x [E],
+    out: &mut [E],
+    mut each: impl FnMut(&'x [E], (usize, usize), &mut [E]) -> Option<()>,
 ) -> Option<()> {
     let [in_h, in_w] = p.window.input;
     let [out_h, out_w] = p.window.output;
@@ -26,7 +27,12 @@ fn pixels<'x>(
 
 /// Calls `each` with the channels of every input pixel under the window at `(oy, ox)`; gives their number.
 #[inline(always)]
-fn taps<'x>(p: &Pool2d, image: &'x [i8], (oy, ox): (usize, usize), mut each: impl FnMut(&'x [i8])) -> Option<usize> {
+fn taps<'x, E>(
+    p: &Pool2d<E>,
+    image: &'x [E],
+    (oy, ox): (usize, usize),
+    mut each: impl FnMut(&'x [E]),
+) -> Option<usize> {
     let [_, in_w] = p.window.input;
     let (rows, first_y) = p.window.taps(0, oy);
     let (columns, first_x) = p.window.taps(1, ox);
@@ -38,41 +44,41 @@ fn taps<'x>(p: &Pool2d, image: &'x [i8], (oy, ox): (usize, usize), mut each: imp
     Some(rows.len() * columns.len())
 }
 
-/// See [`super::reference::max_pool2d_s8`].
-pub fn max_pool2d_s8(p: &Pool2d, x: &[i8], out: &mut [i8]) -> Option<()> {
+/// See [`super::reference::max_pool2d`].
+pub fn max_pool2d<E: Element>(p: &Pool2d<E>, x: &[E], out: &mut [E]) -> Option<()> {
     pixels(p, x, out, |image, at, pixel| {
-        pixel.fill(i8::MIN);
+        pixel.fill(E::MIN);
         taps(p, image, at, |values| {
             for (max, &value) in pixel.iter_mut().zip(values) {
                 *max = (*max).max(value);
             }
         })?;
         for value in pixel {
-            *value = clamp_s8((*value).into(), p.output.min, p.output.max);
+            *value = E::limit(value.widen(), p.output.min, p.output.max);
         }
         Some(())
     })
 }
 
-/// Bytes of scratch memory that [`avg_pool2d_s8`] needs: a sum a channel.
-pub fn avg_pool2d_s8_scratch_len(p: &Pool2d) -> Option<usize> {
-    p.channels.checked_mul(size_of::<i32>())
+/// Bytes of scratch memory that [`avg_pool2d`] needs: a sum a channel.
+pub fn avg_pool2d_scratch_len<E: Element>(p: &Pool2d<E>) -> Option<usize> {
+    p.channels.checked_mul(size_of::<E::Sum>())
 }
 
-/// See [`super::reference::avg_pool2d_s8`]; the sums of all channels stand in `sums`.
-pub fn avg_pool2d_s8(p: &Pool2d, d: &Divisors, x: &[i8], out: &mut [i8], sums: &mut [i32]) -> Option<()> {
+/// See [`super::reference::avg_pool2d`]; the sums of all channels stand in `sums`.
+pub fn avg_pool2d<E: Element>(p: &Pool2d<E>, d: &Divisors, x: &[E], out: &mut [E], sums: &mut [E::Sum]) -> Option<()> {
     let sums = sums.get_mut(..p.channels)?;
     pixels(p, x, out, |image, at, pixel| {
-        sums.fill(0);
+        sums.fill(E::Sum::default());
         let count = taps(p, image, at, |values| {
             for (sum, &value) in sums.iter_mut().zip(values) {
-                *sum = sum.wrapping_add(i32::from(value).wrapping_sub(d.in_zero_point));
+                *sum = sum.plus(value.widen().wrapping_sub(d.in_zero_point));
             }
         })?;
         let entry = if d.mult.len() == 1 { 0 } else { count.checked_sub(1)? };
         let m = Multiplier { mult: *d.mult.get(entry)?, shift: *d.shift.get(entry)? };
         for (value, &sum) in pixel.iter_mut().zip(sums.iter()) {
-            *value = p.output.finish(requantize(sum, m));
+            *value = p.output.finish(sum.requantize(m));
         }
         Some(())
     })

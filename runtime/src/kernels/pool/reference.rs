@@ -2,10 +2,11 @@
 #![allow(clippy::indexing_slicing, reason = "the specification reads like its formula")]
 
 use super::{Divisors, Pool2d};
-use crate::fixed::{Multiplier, clamp_s8, requantize};
+use crate::fixed::Multiplier;
+use crate::kernels::{Accumulator, Element};
 
 /// Calls `each` with the indices of input values under each output value.
-fn windows(p: &Pool2d, mut each: impl FnMut(usize, &mut dyn Iterator<Item = usize>)) {
+fn windows<E>(p: &Pool2d<E>, mut each: impl FnMut(usize, &mut dyn Iterator<Item = usize>)) {
     let [in_h, in_w] = p.window.input;
     let [out_h, out_w] = p.window.output;
     let [kernel_h, kernel_w] = p.window.kernel;
@@ -31,10 +32,10 @@ fn windows(p: &Pool2d, mut each: impl FnMut(usize, &mut dyn Iterator<Item = usiz
 ///
 /// * `x`: `(batch, height, width, channels)`; `out`: `(batch, out height, out width, channels)`
 /// * input and output have the same scale and zero point; nothing is rounded
-pub fn max_pool2d_s8(p: &Pool2d, x: &[i8], out: &mut [i8]) -> Option<()> {
+pub fn max_pool2d<E: Element>(p: &Pool2d<E>, x: &[E], out: &mut [E]) -> Option<()> {
     windows(p, |o, taps| {
-        let max = taps.map(|i| x[i]).max().unwrap_or(i8::MIN);
-        out[o] = clamp_s8(max.into(), p.output.min, p.output.max);
+        let max = taps.map(|i| x[i]).max().unwrap_or(E::MIN);
+        out[o] = E::limit(max.widen(), p.output.min, p.output.max);
     });
     Some(())
 }
@@ -43,21 +44,21 @@ pub fn max_pool2d_s8(p: &Pool2d, x: &[i8], out: &mut [i8]) -> Option<()> {
 ///
 /// `out[n,y,x,c] = clamp(z_y + requantize(Σ_{i,j} (in[…] − z_x), m[count]))` over the `count` taps that are no padding.
 ///
-/// * `x`, `out`: as [`max_pool2d_s8`]
+/// * `x`, `out`: as [`max_pool2d`]
 /// * `d.mult`, `d.shift`: `s_x / (s_y · divisor)` as fixed-point factors, 1 or `kernel height · kernel width` of them
-/// * ranges: a window holds at most 2^23 taps, so that the i32 sum cannot overflow
-/// * rounding: [`crate::fixed::requantize`], once
-/// * error: at most ½ + 2^-23 steps of the output against the real factor's result, clamped
-pub fn avg_pool2d_s8(p: &Pool2d, d: &Divisors, x: &[i8], out: &mut [i8]) -> Option<()> {
+/// * ranges: a window holds at most 2^23 taps, so that the sum (in int8 i32, in int16 i64) cannot overflow
+/// * rounding: [`crate::fixed::requantize`] or [`crate::fixed::requantize_i64`], once
+/// * error: at most ½ + 2^-23 steps of an int8 output, ½ + 2^-15 of an int16 output, against the real factor's result, clamped
+pub fn avg_pool2d<E: Element>(p: &Pool2d<E>, d: &Divisors, x: &[E], out: &mut [E]) -> Option<()> {
     windows(p, |o, taps| {
-        let (mut sum, mut count) = (0, 0);
+        let (mut sum, mut count) = (E::Sum::default(), 0);
         for i in taps {
-            sum += i32::from(x[i]) - d.in_zero_point;
+            sum = sum.plus(x[i].widen() - d.in_zero_point);
             count += 1;
         }
         let entry = if d.mult.len() == 1 { 0 } else { count - 1 };
         let m = Multiplier { mult: d.mult[entry], shift: d.shift[entry] };
-        out[o] = p.output.finish(requantize(sum, m));
+        out[o] = p.output.finish(sum.requantize(m));
     });
     Some(())
 }

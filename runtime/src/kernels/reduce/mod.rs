@@ -5,12 +5,12 @@ pub mod reference;
 #[cfg(test)]
 mod tests;
 
-use super::Output;
+use super::{Element, Output};
 use crate::fixed::Multiplier;
 
-/// Parameters of [`reference::reduce_s8`].
+/// Parameters of [`reference::reduce`].
 #[derive(Debug, Clone, Copy)]
-pub struct Reduce<'a> {
+pub struct Reduce<'a, E> {
     /// Shape of the input, at most 8 axes.
     pub shape: &'a [u32],
     /// Bit i is set if axis i is reduced.
@@ -20,10 +20,10 @@ pub struct Reduce<'a> {
     /// `s_x / s_y`, divided by the number of summed elements if the mean is wanted.
     pub factor: Multiplier,
     /// The output.
-    pub output: Output,
+    pub output: Output<E>,
 }
 
-impl Reduce<'_> {
+impl<E: Element> Reduce<'_, E> {
     /// Whether `axis` is reduced.
     pub fn reduces(&self, axis: usize) -> bool {
         axis < 32 && self.axes >> axis & 1 == 1

@@ -1,0 +1,164 @@
+//! The element types of activations: each kernel is written once for all of them.
+
+use core::fmt::Debug;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::fixed::{self, Multiplier};
+pub use crate::format::DataType;
+
+/// An element of an activation: int8 with any zero point, or int16 with zero point 0.
+pub trait Element: Copy + Ord + Default + Debug + FromBytes + IntoBytes + Immutable + KnownLayout + 'static {
+    /// Holds every sum of products that verification admits.
+    type Sum: Accumulator;
+
+    /// Its code in a file.
+    const DATA_TYPE: DataType;
+    /// Smallest value.
+    const MIN: Self;
+    /// Largest value.
+    const MAX: Self;
+    /// So many products with int8 weights sum up within i32.
+    const BLOCK: usize;
+    /// Largest absolute bias of a sum of products.
+    const MAX_BIAS: u32;
+    /// Largest absolute factor of an operand of a sum, see [`super::elementwise::Term`].
+    const MAX_FACTOR: u32;
+    /// Largest binary exponent by which a sum of scaled operands is divided.
+    const MAX_SUM_SHIFT: u8;
+    /// `[0, 1)` fills the type's values from [`Element::UNIT_ZERO`] on at a scale of 1/2^`UNIT_BITS`.
+    const UNIT_BITS: u8;
+    /// The zero point of that scale.
+    const UNIT_ZERO: i32;
+
+    /// The value as a number of 32 bits.
+    fn widen(self) -> i32;
+
+    /// The nearest value.
+    fn saturate(x: i32) -> Self;
+
+    /// The nearest value in `[min, max]`; if `min > max`, `min`.
+    fn limit(x: i32, min: Self, max: Self) -> Self;
+}
+
+/// A sum that is exact as long as it stays within the ranges that verification proves; beyond them it wraps.
+pub trait Accumulator: Copy + Default + Debug + From<i32> + FromBytes + IntoBytes + Immutable + KnownLayout {
+    /// `self + x`.
+    fn plus(self, x: i32) -> Self;
+
+    /// `self + x · factor`.
+    fn plus_product(self, x: i32, factor: i32) -> Self;
+
+    /// [`fixed::requantize`] or [`fixed::requantize_i64`].
+    fn requantize(self, m: Multiplier) -> i32;
+
+    /// [`fixed::rounding_shift_right`] or [`fixed::rounding_shift_right_i64`].
+    fn rounding_shift_right(self, shift: u8) -> i32;
+}
+
+impl Element for i8 {
+    type Sum = i32;
+
+    const DATA_TYPE: DataType = DataType::I8;
+    const MIN: Self = i8::MIN;
+    const MAX: Self = i8::MAX;
+    // Every depth that verification admits: 2^16 · 2^14 + 2^30 < 2^31.
+    const BLOCK: usize = usize::MAX;
+    const MAX_BIAS: u32 = 1 << 30;
+    // 2 · 255 · 2^21 < 2^30, the range of `rounding_shift_right`.
+    const MAX_FACTOR: u32 = 1 << 21;
+    const MAX_SUM_SHIFT: u8 = 30;
+    const UNIT_BITS: u8 = 8;
+    const UNIT_ZERO: i32 = -128;
+
+    #[inline(always)]
+    fn widen(self) -> i32 {
+        self.into()
+    }
+
+    #[inline(always)]
+    fn saturate(x: i32) -> Self {
+        fixed::sat8(x)
+    }
+
+    #[inline(always)]
+    fn limit(x: i32, min: Self, max: Self) -> Self {
+        fixed::clamp_s8(x, min, max)
+    }
+}
+
+impl Element for i16 {
+    type Sum = i64;
+
+    const DATA_TYPE: DataType = DataType::I16;
+    const MIN: Self = i16::MIN;
+    const MAX: Self = i16::MAX;
+    // 480 · 2^15 · 2^7 < 2^31.
+    const BLOCK: usize = 480;
+    const MAX_BIAS: u32 = 1 << 31;
+    // 2 · 2^15 · 2^30 ≤ 2^46, the range of `rounding_shift_right_i64`.
+    const MAX_FACTOR: u32 = 1 << 30;
+    const MAX_SUM_SHIFT: u8 = 46;
+    const UNIT_BITS: u8 = 15;
+    const UNIT_ZERO: i32 = 0;
+
+    #[inline(always)]
+    fn widen(self) -> i32 {
+        self.into()
+    }
+
+    #[inline(always)]
+    fn saturate(x: i32) -> Self {
+        fixed::sat16(x)
+    }
+
+    #[inline(always)]
+    fn limit(x: i32, min: Self, max: Self) -> Self {
+        fixed::clamp_s16(x, min, max)
+    }
+}
+
+impl Accumulator for i32 {
+    #[inline(always)]
+    fn plus(self, x: i32) -> Self {
+        self.wrapping_add(x)
+    }
+
+    #[inline(always)]
+    fn plus_product(self, x: i32, factor: i32) -> Self {
+        self.wrapping_add(x.wrapping_mul(factor))
+    }
+
+    #[inline(always)]
+    fn requantize(self, m: Multiplier) -> i32 {
+        fixed::requantize(self, m)
+    }
+
+    #[inline(always)]
+    fn rounding_shift_right(self, shift: u8) -> i32 {
+        fixed::rounding_shift_right(self, shift)
+    }
+}
+
+impl Accumulator for i64 {
+    #[inline(always)]
+    fn plus(self, x: i32) -> Self {
+        self.wrapping_add(x.into())
+    }
+
+    #[inline(always)]
+    fn plus_product(self, x: i32, factor: i32) -> Self {
+        // |x · factor| ≤ 2^62: exact.
+        self.wrapping_add(i64::from(x).wrapping_mul(factor.into()))
+    }
+
+    #[inline(always)]
+    fn requantize(self, m: Multiplier) -> i32 {
+        fixed::requantize_i64(self, m)
+    }
+
+    #[inline(always)]
+    fn rounding_shift_right(self, shift: u8) -> i32 {
+        fixed::rounding_shift_right_i64(self, shift)
+    }
+}
