@@ -7,7 +7,7 @@ use zerocopy::IntoBytes;
 use crate::aligned::AlignedBytes;
 use crate::calibrate::{self, Method, Range, Samples};
 use crate::emit::{self, Extras};
-use crate::ir::Graph;
+use crate::ir::{Graph, Kind};
 use crate::plan::Plan;
 use crate::quantize::{self, QuantParams};
 
@@ -76,9 +76,15 @@ pub fn convert(graph: &Graph, samples: &dyn Samples, options: &Options, tick: &(
 fn quantized_inputs(graph: &Graph, quant: &[Option<QuantParams>], inputs: &[ArrayD<f32>]) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     for (port, x) in graph.inputs.iter().zip(inputs) {
-        let quant = quant[port.value.0].with_context(|| format!("input {}: no quantization", port.name))?;
-        let values: Vec<i8> = x.iter().map(|&v| quant.quantize(v)).collect();
-        bytes.extend(values.as_bytes());
+        match graph.value(port.value).kind {
+            Kind::Index => bytes.extend(x.iter().flat_map(|&v| (v as i32).to_le_bytes())),
+            Kind::Truth => bytes.extend(x.iter().map(|&v| u8::from(v != 0.0))),
+            Kind::Real => {
+                let quant = quant[port.value.0].with_context(|| format!("input {}: no quantization", port.name))?;
+                let values: Vec<i8> = x.iter().map(|&v| quant.quantize(v)).collect();
+                bytes.extend(values.as_bytes());
+            }
+        }
     }
     Ok(bytes)
 }

@@ -1,6 +1,6 @@
 //! Running converted models on the host.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use ndarray::{ArrayD, IxDyn};
 use teff::{Model, Session};
 use teff_tools::aligned::AlignedBytes;
@@ -16,13 +16,12 @@ pub fn run(file: &[u8], inputs: &[ArrayD<f32>]) -> Result<Vec<ArrayD<f32>>> {
     let mut session = Session::new(&model, &mut memory)?;
     for (i, (port, x)) in entry.inputs().zip(inputs).enumerate() {
         let tensor = port.tensor().context("no tensor")?;
-        let quantized: Vec<i8> = x.iter().map(|&v| tensor.quantize_i8(v)).collect();
-        session.input_i8(i)?.copy_from_slice(&quantized);
+        ensure!(tensor.write_reals(session.input(i)?, x.iter().copied()), "input {i} has another number of elements");
     }
     session.run()?;
     let real = |(i, port): (usize, teff::format::Port<'_>)| {
         let tensor = port.tensor().context("no tensor")?;
-        let values = session.output_i8(i)?.iter().map(|&q| tensor.dequantize_i8(q)).collect();
+        let values = tensor.read_reals(session.output(i)?).collect();
         let shape: Vec<usize> = tensor.shape.iter().map(|&d| d as usize).collect();
         Ok(ArrayD::from_shape_vec(IxDyn(&shape), values)?)
     };

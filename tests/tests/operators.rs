@@ -26,9 +26,9 @@ fn run(case: &Case) -> (HashSet<&'static str>, u32) {
     let mut inputs = Vec::new();
     for (i, (port, x)) in entry.inputs().zip(&case.samples[0]).enumerate() {
         let tensor = port.tensor().unwrap();
-        let quantized: Vec<i8> = x.iter().map(|&v| tensor.quantize_i8(v)).collect();
-        session.input_i8(i).unwrap().copy_from_slice(&quantized);
-        let real = quantized.iter().map(|&q| tensor.dequantize_i8(q)).collect();
+        let bytes = session.input(i).unwrap();
+        assert!(tensor.write_reals(bytes, x.iter().copied()), "{name}");
+        let real = tensor.read_reals(bytes).collect();
         inputs.push(ArrayD::from_shape_vec(IxDyn(x.shape()), real).unwrap());
     }
     session.run().unwrap();
@@ -36,13 +36,14 @@ fn run(case: &Case) -> (HashSet<&'static str>, u32) {
     let mut crc = teff::Crc32::new();
     for (i, (port, y)) in entry.outputs().zip(&expected).enumerate() {
         let tensor = port.tensor().unwrap();
-        let found = session.output_i8(i).unwrap();
+        let found: Vec<f32> = tensor.read_reals(session.output(i).unwrap()).collect();
         assert_eq!(found.len(), y.len(), "{name}");
         // A result outside the calibrated range saturates: that is no fault of the operator.
-        let (low, high) = (tensor.dequantize_i8(i8::MIN), tensor.dequantize_i8(i8::MAX));
-        for (at, (&q, &real)) in found.iter().zip(y).enumerate() {
-            let error = (tensor.dequantize_i8(q) - real.clamp(low, high)).abs() / tensor.scale;
-            assert!(error <= case.steps, "{name}: output {i}, element {at}: {error:.2} steps off ({q} for {real})");
+        let (min, max) = tensor.data_type.range();
+        let (low, high) = (tensor.dequantize(min), tensor.dequantize(max));
+        for (at, (&found, &real)) in found.iter().zip(y).enumerate() {
+            let error = (found - real.clamp(low, high)).abs() / tensor.scale;
+            assert!(error <= case.steps, "{name}: output {i}, element {at}: {error:.2} steps off ({found} for {real})");
         }
         crc.update(session.output(i).unwrap());
     }

@@ -131,6 +131,46 @@ ops! {
     Requantize => requantize,
     /// Elementwise maximum with broadcast.
     Maximum => maximum,
+    /// Matrix product of two activations.
+    MatMul => matmul,
+    /// Elementwise quotient with broadcast.
+    Div => div,
+    /// Angle of a point: arc tangent of a quotient.
+    Angle => angle,
+    /// Elementwise minimum with broadcast.
+    Minimum => minimum,
+    /// Elementwise comparison with broadcast.
+    Compare => compare,
+    /// Choice between two tensors.
+    Select => select,
+    /// And, or, exclusive or of truth values.
+    Logic => logic,
+    /// Slices along an axis, named by indices.
+    Gather => gather,
+    /// An element for each index.
+    GatherElements => gather_elements,
+    /// Blocks that tuples of indices name.
+    GatherNd => gather_nd,
+    /// Updates put, or added, at places that indices name.
+    Scatter => scatter,
+    /// Values repeated along axes.
+    Expand => expand,
+    /// Index of the largest or smallest element along an axis.
+    ArgExtreme => arg_extreme,
+    /// Indices of the largest or smallest elements along an axis.
+    TopK => top_k,
+    /// Running sum along an axis.
+    CumulativeSum => cumulative_sum,
+    /// Largest or smallest element over axes.
+    ReduceExtreme => reduce_extreme,
+    /// Sum of squares over axes, or its root.
+    ReduceSquare => reduce_square,
+    /// Logarithm of the sum of the exponentials over the last axis.
+    LogSumExp => log_sum_exp,
+    /// Integers and truth values as real numbers.
+    FromIndex => from_index,
+    /// Arithmetic on integers.
+    IndexArithmetic => index_arithmetic,
 }
 
 impl Op {

@@ -1,6 +1,7 @@
 //! Shape arithmetic that several operators share.
 
 use anyhow::{Result, bail, ensure};
+use ndarray::{ArrayD, IxDyn, Zip};
 
 use crate::ir::Kind;
 
@@ -15,6 +16,28 @@ pub(crate) fn same_kind(inputs: &[Kind]) -> Result<Kind> {
     let Some(&first) = inputs.first() else { bail!("no operand") };
     ensure!(inputs.iter().all(|&k| k == first), "operands of several kinds: {inputs:?}");
     Ok(first)
+}
+
+/// The kind of data that integers index: operands data, indices.
+pub(crate) fn indexed_kind(inputs: &[Kind]) -> Result<Kind> {
+    let &[data, indices] = inputs else { bail!("{} operands, 2 wanted", inputs.len()) };
+    ensure!(indices == Kind::Index, "the indices are {indices:?} values, integers wanted");
+    Ok(data)
+}
+
+/// An index along an axis of length `len`; it counts from the end where it is negative.
+pub(crate) fn place(index: f32, len: usize) -> Result<usize> {
+    match teff::kernels::index::position(index as i32, len) {
+        Some(place) => Ok(place),
+        None => bail!("index {index} is out of range: the axis has length {len}"),
+    }
+}
+
+/// `f` of two operands that broadcast by the rules of numpy.
+pub(crate) fn elementwise([a, b]: [&ArrayD<f32>; 2], f: impl Fn(f32, f32) -> f32) -> Result<ArrayD<f32>> {
+    let mut y = ArrayD::zeros(IxDyn(&broadcast(a.shape(), b.shape())?));
+    Zip::from(&mut y).and_broadcast(a).and_broadcast(b).for_each(|y, &a, &b| *y = f(a, b));
+    Ok(y)
 }
 
 /// Checks that `shape` has four axes (N, H, W, C) and returns them.

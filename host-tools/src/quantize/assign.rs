@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result};
 
+use super::lower::constant_params;
 use super::params::QuantParams;
 use crate::calibrate::Range;
-use crate::ir::{Graph, Node, ValueId};
+use crate::ir::{Graph, Kind, Node, ValueId};
 use crate::ops::Op;
 use crate::ops::requantize::Requantize;
 
@@ -35,11 +36,19 @@ pub fn assign(graph: &mut Graph, ranges: &[Option<Range>]) -> Result<Vec<Option<
     let mut quant: Vec<Option<QuantParams>> =
         ranges.iter().map(|r| r.map(|r| QuantParams::from_range(r.min, r.max))).collect();
     let get = |quant: &[Option<QuantParams>], graph: &Graph, id: ValueId| {
+        if let Some(data) = graph.data(id) {
+            return Ok(constant_params(data));
+        }
         quant[id.0].with_context(|| format!("{}: no calibrated range", graph.value(id).name))
     };
     let mut rules = Vec::new();
     for node in &graph.nodes {
         let (x, y) = (node.inputs[0], node.outputs[0]);
+        if graph.value(y).kind != Kind::Real {
+            quant[y.0] = None;
+            rules.push(Rule::Calibrated);
+            continue;
+        }
         let rule = match node.op.rule() {
             Rule::SameIfNear => {
                 let width = |id: ValueId| ranges[id.0].map_or(0.0, |r| r.max.max(0.0) - r.min.min(0.0));
@@ -57,7 +66,7 @@ pub fn assign(graph: &mut Graph, ranges: &[Option<Range>]) -> Result<Vec<Option<
     // Inputs that must be alike take the output's quantization where only this node reads them.
     for i in (0..graph.nodes.len()).rev().filter(|&i| rules[i] == Rule::SharedWithInputs) {
         let wanted = get(&quant, graph, graph.nodes[i].outputs[0])?;
-        for input in graph.nodes[i].inputs.clone() {
+        for input in graph.nodes[i].inputs.clone().into_iter().filter(|&v| graph.value(v).kind == Kind::Real) {
             adopt(graph, &rules, &mut quant, input, wanted);
         }
     }
@@ -90,8 +99,8 @@ fn insert_requantize(graph: &mut Graph, rules: &[Rule], quant: &mut Vec<Option<Q
         if *rule == Rule::SharedWithInputs {
             let wanted = quant[node.outputs[0].0];
             for input in &mut node.inputs {
-                if graph.data(*input).is_some() {
-                    // A constant is quantized as each of its readers wants it.
+                if graph.data(*input).is_some() || graph.value(*input).kind != Kind::Real {
+                    // A constant is quantized as each of its readers wants it, and what is not real is not quantized.
                     continue;
                 }
                 if quant[input.0] != wanted {

@@ -9,7 +9,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 use super::assign::Rule;
 use super::params::{QuantParams, multiplier};
-use crate::ir::{Graph, Node, ValueId};
+use crate::ir::{Graph, Kind, Node, ValueId};
 use crate::ops::clamp::Clamp;
 use crate::program::{Content, PortSpec, Program, StepSpec, TensorId, TensorSpec};
 
@@ -111,12 +111,23 @@ impl<'g> Lowering<'g> {
     pub fn quant(&self, slot: usize) -> Result<QuantParams> {
         let id = self.operand(slot)?;
         match self.graph.data(id) {
-            Some(data) => Ok(constant_params(data)),
-            None => self.quant_of(id),
+            Some(data) if self.graph.value(id).kind == Kind::Real => Ok(constant_params(data)),
+            _ => self.quant_of(id),
         }
     }
 
+    /// What the elements of operand `slot` are.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn kind(&self, slot: usize) -> Result<Kind> {
+        Ok(self.graph.value(self.operand(slot)?).kind)
+    }
+
     fn quant_of(&self, id: ValueId) -> Result<QuantParams> {
+        if self.graph.value(id).kind != Kind::Real {
+            return Ok(QuantParams::NONE);
+        }
         let quant = self.quant.get(id.0).copied().flatten();
         quant.with_context(|| format!("{}: no quantization assigned", self.graph.value(id).name))
     }
@@ -147,14 +158,27 @@ impl<'g> Lowering<'g> {
     pub fn x_as(&mut self, slot: usize, quant: QuantParams) -> Result<TensorId> {
         let id = self.operand(slot)?;
         let Some(data) = self.graph.data(id) else { return self.activation(id) };
-        let values: Vec<i8> = data.iter().map(|&v| quant.quantize(v)).collect();
-        let name = self.graph.value(id).name.clone();
+        let value = self.graph.value(id);
+        let (data_type, quant, bytes) = match value.kind {
+            Kind::Index => {
+                let values: Vec<i32> = data.iter().map(|&v| v as i32).collect();
+                (DataType::I32, QuantParams::NONE, values.as_bytes().to_vec())
+            }
+            Kind::Truth => {
+                let values: Vec<i8> = data.iter().map(|&v| (v != 0.0).into()).collect();
+                (DataType::I8, QuantParams::NONE, values.as_bytes().to_vec())
+            }
+            Kind::Real => {
+                let values: Vec<i8> = data.iter().map(|&v| quant.quantize(v)).collect();
+                (DataType::I8, quant, values.as_bytes().to_vec())
+            }
+        };
         Ok(self.program.tensor(TensorSpec {
-            name,
-            data_type: DataType::I8,
+            name: value.name.clone(),
+            data_type,
             shape: data.shape().to_vec(),
             quant,
-            content: Content::Constant(values.as_bytes().to_vec()),
+            content: Content::Constant(bytes),
         }))
     }
 
@@ -165,7 +189,7 @@ impl<'g> Lowering<'g> {
         let value = self.graph.value(id);
         let tensor = self.program.tensor(TensorSpec {
             name: value.name.clone(),
-            data_type: DataType::I8,
+            data_type: if value.kind == Kind::Index { DataType::I32 } else { DataType::I8 },
             shape: value.shape.clone(),
             quant: self.quant_of(id)?,
             content: Content::Arena,
@@ -221,6 +245,13 @@ impl<'g> Lowering<'g> {
         let quant = self.out_quant()?;
         let [min, max] = clamp.map_or([i8::MIN, i8::MAX], |c| [quant.quantize(c.min), quant.quantize(c.max)]);
         Ok(Limits { min: min.into(), max: max.into() })
+    }
+
+    /// Two positive factors that are as these scales, each below 2^31; equal ones for equal scales.
+    pub fn like_scales(&self, scales: [f32; 2]) -> [i32; 2] {
+        let largest = f64::from(scales[0].max(scales[1]));
+        let shift = (30.0 - largest.log2().floor()).exp2();
+        scales.map(|scale| (f64::from(scale) * shift).round().clamp(1.0, f64::from(i32::MAX)) as i32)
     }
 
     /// `real` as a fixed-point factor.
@@ -285,7 +316,7 @@ impl<'g> Lowering<'g> {
     }
 }
 
-fn constant_params(data: &ArrayD<f32>) -> QuantParams {
+pub(super) fn constant_params(data: &ArrayD<f32>) -> QuantParams {
     let (min, max) = data.iter().fold((0_f32, 0_f32), |(min, max), &v| (min.min(v), max.max(v)));
     QuantParams::from_range(min, max)
 }

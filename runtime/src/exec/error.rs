@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::kernels::index::Fault;
+
 /// Why a session could not be made, or a port not be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -62,6 +64,16 @@ pub enum SelfTestError {
     },
     /// The run stopped.
     Run(RunError),
+}
+
+impl RunError {
+    /// This error, or, if the data is at fault, [`RunError::IndexOutOfRange`] at the same step.
+    pub(crate) fn of(self, fault: Fault) -> Self {
+        match (self, fault) {
+            (Self::Inconsistent { step }, Fault::Index) => Self::IndexOutOfRange { step },
+            _ => self,
+        }
+    }
 }
 
 impl fmt::Display for SessionError {

@@ -11,6 +11,27 @@ use crate::kernels::{Binary, Unary};
 /// Input, output and scratch memory of an operator that never works in place.
 pub type Apart<'a, X, Y> = (&'a [X], &'a mut [Y], &'a mut [u8]);
 
+/// The inputs of a step that does not work in place; several of them may be the same tensor.
+pub struct Inputs<'a, 'm> {
+    step: StepView<'m>,
+    /// The session's memory without the output and the scratch memory: offset and bytes of each piece.
+    pieces: [(usize, &'a [u8]); 3],
+}
+
+impl<'a, 'm: 'a> Inputs<'a, 'm> {
+    /// The elements of input `slot`, constant or not; `None` if they are not of type `T`.
+    pub fn get<T: FromBytes + Immutable + KnownLayout>(&self, slot: usize) -> Option<&'a [T]> {
+        let tensor = self.step.input(slot)?;
+        if tensor.storage == Storage::Constant {
+            return self.step.model.constant(&tensor);
+        }
+        let Range { start, end } = memory_range(&tensor);
+        let within =
+            |&(offset, bytes): &(usize, &'a [u8])| bytes.get(start.checked_sub(offset)?..end.checked_sub(offset)?);
+        <[T]>::ref_from_bytes(self.pieces.iter().find_map(within)?).ok()
+    }
+}
+
 /// A step being run.
 pub struct Frame<'f, 'm> {
     step: StepView<'m>,
@@ -101,6 +122,18 @@ impl<'f, 'm> Frame<'f, 'm> {
         Ok((x, y))
     }
 
+    /// All inputs, output 0, and the scratch memory of an operator that never works in place.
+    ///
+    /// # Errors
+    /// If output and scratch memory overlap, or the output is not of elements `Y`.
+    pub fn apart<Y>(&mut self) -> Result<(Inputs<'_, 'm>, &mut [Y], &mut [u8]), RunError>
+    where
+        Y: FromBytes + IntoBytes + KnownLayout,
+    {
+        let error = self.inconsistent();
+        self.try_apart().ok_or(error)
+    }
+
     /// Input 0 and output 0 of an elementwise operator.
     ///
     /// # Errors
@@ -150,6 +183,27 @@ impl<'f, 'm> Frame<'f, 'm> {
             Storage::Pool(_) => <[X]>::ref_from_bytes(x_bytes).ok()?,
         };
         Some((x, <[Y]>::mut_from_bytes(y_bytes).ok()?, scratch))
+    }
+
+    fn try_apart<Y>(&mut self) -> Option<(Inputs<'_, 'm>, &mut [Y], &mut [u8])>
+    where
+        Y: FromBytes + IntoBytes + KnownLayout,
+    {
+        let y = memory_range(&self.step.output(0)?);
+        let scratch = match self.step.scratch_len {
+            // Its offset may lie within a tensor.
+            0 => y.end..y.end,
+            len => self.step.scratch_offset..self.step.scratch_offset.checked_add(len)?,
+        };
+        let scratch_first = scratch.start < y.start;
+        let (first, second) = if scratch_first { (scratch, y) } else { (y, scratch) };
+        let (before, rest) = self.memory.split_at_mut_checked(first.start)?;
+        let (first_bytes, rest) = rest.split_at_mut_checked(first.len())?;
+        let (between, rest) = rest.split_at_mut_checked(second.start.checked_sub(first.end)?)?;
+        let (second_bytes, behind) = rest.split_at_mut_checked(second.len())?;
+        let (y, scratch) = if scratch_first { (second_bytes, first_bytes) } else { (first_bytes, second_bytes) };
+        let pieces: [(usize, &[u8]); 3] = [(0, before), (first.end, between), (second.end, behind)];
+        Some((Inputs { step: self.step, pieces }, <[Y]>::mut_from_bytes(y).ok()?, scratch))
     }
 
     fn try_binary<T>(&mut self) -> Option<Binary<'_, T>>

@@ -6,9 +6,13 @@
 #![deny(clippy::float_arithmetic)]
 
 mod exp;
+mod ln;
+mod ratio;
 mod requantize;
 
 pub use exp::{EXP_FRACTION_BITS, EXP_INPUT_FRACTION_BITS, exp_neg, exp_neg_scaled};
+pub use ln::{LN_FRACTION_BITS, ln};
+pub use ratio::{ANGLE_FRACTION_BITS, atan2, rounding_divide_i64};
 pub use requantize::{
     MAX_SHIFT, MIN_MULTIPLIER, MIN_SHIFT, Multiplier, WIDE_BITS, clamp_s8, clamp_s16, requantize, requantize_i64,
     rounding_divide, rounding_shift_right, rounding_shift_right_i64, sat8, sat16,

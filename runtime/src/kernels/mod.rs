@@ -7,16 +7,23 @@
 //! panics.
 #![deny(clippy::float_arithmetic)]
 
+pub mod choice;
 pub mod conv;
 pub mod dot;
 mod element;
 pub mod elementwise;
+pub mod energy;
+pub mod index;
 pub mod linear;
+pub mod matmul;
 pub mod movement;
 pub mod nest;
 mod operands;
+pub mod order;
 pub mod pool;
+pub mod ratio;
 pub mod reduce;
+pub mod scan;
 pub mod softmax;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -4,6 +4,7 @@ use crate::fixed::{MAX_SHIFT, MIN_SHIFT, Multiplier};
 use crate::format::layout::MAX_RANK;
 use crate::format::{DataType, OpIssue, StepView, Storage, Tensor};
 use crate::kernels::Element;
+use crate::kernels::index::position;
 use crate::kernels::nest::MAX_AXES;
 
 /// Products that an accumulator can sum: in int8 `2^16 · 2^14 + 2^30 < 2^31`, in int16 `2^16 · 2^22 + 2^31 < 2^47`.
@@ -61,12 +62,52 @@ pub(super) fn movement<'m>(step: &StepView<'m>) -> Result<(Tensor<'m>, Tensor<'m
 pub(super) fn binary<E: Element>(step: &StepView<'_>) -> Result<(), OpIssue> {
     let (a, y) = unary::<E>(step, 2)?;
     let b = input(step, 1, E::DATA_TYPE)?;
-    for x in [a, b] {
-        let mut axes = x.shape.iter().rev().zip(y.shape.iter().rev());
-        let fits = axes.all(|(&from, &to)| from == to || from == 1);
-        ensure(x.shape.len() <= y.shape.len() && fits, OpIssue::Shape)?;
-    }
-    Ok(())
+    broadcasts(&a, &y)?;
+    broadcasts(&b, &y)
+}
+
+/// That `x` can be broadcast to `y`.
+pub(super) fn broadcasts(x: &Tensor<'_>, y: &Tensor<'_>) -> Result<(), OpIssue> {
+    let mut axes = x.shape.iter().rev().zip(y.shape.iter().rev());
+    let fits = axes.all(|(&from, &to)| from == to || from == 1);
+    ensure(x.shape.len() <= y.shape.len() && fits, OpIssue::Shape)
+}
+
+/// A tensor of truth values: i8 of scale 1 and zero point 0.
+pub(super) fn truth(tensor: Option<Tensor<'_>>) -> Result<Tensor<'_>, OpIssue> {
+    let tensor = typed(tensor, DataType::I8)?;
+    ensure(tensor.scale == 1.0 && tensor.zero_point == 0, OpIssue::Quantization)?;
+    Ok(tensor)
+}
+
+/// A tensor whose elements are compared with each other: i8, i16 or i32.
+pub(super) fn ordered(tensor: Option<Tensor<'_>>) -> Result<Tensor<'_>, OpIssue> {
+    let tensor = tensor.ok_or(OpIssue::Operands)?;
+    ensure(tensor.data_type != DataType::U8, OpIssue::DataType)?;
+    Ok(tensor)
+}
+
+/// That `y` has the shape of `x` but the length `len` along `axis`.
+pub(super) fn along(x: &Tensor<'_>, y: &Tensor<'_>, axis: usize, len: usize) -> Result<(), OpIssue> {
+    let mut pairs = x.shape.iter().zip(y.shape).enumerate();
+    let fits = pairs.all(|(i, (&from, &to))| if i == axis { usize::try_from(to) == Ok(len) } else { from == to });
+    ensure(axis < x.shape.len() && x.shape.len() == y.shape.len() && fits, OpIssue::Shape)
+}
+
+/// That `y` has the shape of `x` with the axes whose bits are set in `axes` of length 1.
+pub(super) fn reduced(x: &Tensor<'_>, y: &Tensor<'_>, axes: u32) -> Result<(), OpIssue> {
+    let rank = u32::try_from(x.shape.len()).map_err(|_| OpIssue::Shape)?;
+    ensure(axes.checked_shr(rank) == Some(0), OpIssue::Params)?;
+    let mut pairs = x.shape.iter().zip(y.shape).zip(0_u32..);
+    let fits = pairs.all(|((&from, &to), axis)| to == if axes >> axis & 1 == 1 { 1 } else { from });
+    ensure(x.shape.len() == y.shape.len() && fits, OpIssue::Shape)
+}
+
+/// That the i32 input `slot`, if it is a constant, holds places of an axis of length `len`.
+pub(super) fn constant_indices(step: &StepView<'_>, slot: usize, len: usize) -> Result<(), OpIssue> {
+    let Some(Storage::Constant) = step.input(slot).map(|tensor| tensor.storage) else { return Ok(()) };
+    let indices: &[i32] = step.constant(slot).ok_or(OpIssue::Storage)?;
+    ensure(indices.iter().all(|&index| position(index, len).is_some()), OpIssue::Params)
 }
 
 /// Constant input `slot`, of this element type.

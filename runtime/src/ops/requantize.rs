@@ -33,6 +33,11 @@ pub struct Params {
 pub struct Requantize<E>(PhantomData<E>);
 
 impl Params {
+    /// The parameters of this factor and these limits.
+    pub fn new(factor: Multiplier, limits: Limits) -> Self {
+        Self { mult: factor.mult, limits, shift: factor.shift, reserved: [0; 3] }
+    }
+
     pub(super) fn multiplier(&self) -> Multiplier {
         Multiplier { mult: self.mult, shift: self.shift }
     }

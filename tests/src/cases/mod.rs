@@ -3,10 +3,13 @@
 //! `tests/tests/operators.rs` converts each case, holds the int8 result against the float graph, and its bits against
 //! `tests/goldens/operators.txt`.
 
+use std::ops::Range;
+
 use anyhow::Result;
 use ndarray::{ArrayD, IxDyn};
-use teff_tools::ir::{Graph, Port, ValueId};
+use teff_tools::ir::{Graph, Kind, Port, ValueId};
 use teff_tools::ops::Op;
+use teff_tools::ops::scatter::{Places, Scatter};
 
 /// One golden case.
 pub struct Case {
@@ -54,12 +57,34 @@ cases! {
     reduce_sum,
     requantize,
     maximum,
+    matmul,
+    div,
+    angle,
+    minimum,
+    compare,
+    select,
+    logic,
+    gather,
+    gather_elements,
+    gather_nd,
+    scatter,
+    scatter_add,
+    expand,
+    arg_extreme,
+    top_k,
+    cumulative_sum,
+    reduce_extreme,
+    reduce_square,
+    log_sum_exp,
+    from_index,
+    index_arithmetic,
 }
 
 /// Builds the graph of one case.
 pub(crate) struct Builder {
     graph: Graph,
-    shapes: Vec<Vec<usize>>,
+    /// Shape of each input, and the range of its integers, if it holds integers.
+    shapes: Vec<(Vec<usize>, Option<Range<i32>>)>,
     random: u64,
 }
 
@@ -72,7 +97,23 @@ impl Builder {
             let value = graph.activation(name.clone(), shape);
             graph.inputs.push(Port { value, name, onnx_shape: shape.to_vec(), perm: None });
         }
-        Self { graph, shapes: shapes.iter().map(|s| s.to_vec()).collect(), random: 1 }
+        Self { graph, shapes: shapes.iter().map(|s| (s.to_vec(), None)).collect(), random: 1 }
+    }
+
+    /// Adds an input of integers in `range`.
+    pub(crate) fn integers(&mut self, shape: &[usize], range: Range<i32>) -> ValueId {
+        let name = format!("x{}", self.shapes.len());
+        let value = self.graph.activation_of(Kind::Index, name.clone(), shape);
+        self.graph.inputs.push(Port { value, name, onnx_shape: shape.to_vec(), perm: None });
+        self.shapes.push((shape.to_vec(), Some(range)));
+        value
+    }
+
+    /// A constant of integers.
+    pub(crate) fn constant_integers(&mut self, shape: &[usize], values: &[i32]) -> ValueId {
+        let values = values.iter().map(|&v| v as f32).collect();
+        let data = ArrayD::from_shape_vec(IxDyn(shape), values).expect("as many values as the shape has elements");
+        self.graph.constant_of(Kind::Index, "integers", data)
     }
 
     /// Input `index`.
@@ -108,7 +149,14 @@ impl Builder {
             self.graph.outputs.push(Port { value, name: format!("y{i}"), onnx_shape, perm: None });
         }
         let shapes = self.shapes.clone();
-        let samples = (0..4).map(|_| shapes.iter().map(|s| self.numbers(s) * scale).collect()).collect();
+        let mut sample = |(shape, range): &(Vec<usize>, Option<Range<i32>>)| match range {
+            None => self.numbers(shape) * scale,
+            Some(range) => {
+                let width = (range.end - range.start) as f32;
+                self.numbers(shape).mapv(|v| range.start as f32 + ((v + 1.0) / 2.0 * width).floor())
+            }
+        };
+        let samples = (0..4).map(|_| shapes.iter().map(&mut sample).collect()).collect();
         Case { name: name.into(), graph: self.graph, samples, steps }
     }
 }
@@ -125,4 +173,20 @@ pub(crate) fn binary(name: &str, op: impl Into<Op>, a: &[usize], b_shape: &[usiz
     let mut b = Builder::new(&[a, b_shape]);
     let y = b.node(op, &[b.x(0), b.x(1)])?;
     Ok(b.finish(name, &[y], 2.0, steps))
+}
+
+/// Cases of scatter with and without addition, which differ in nothing else.
+pub(crate) fn scatter_cases(add: bool) -> Result<Vec<Case>> {
+    let name = |form: &str| format!("scatter_{}{form}", if add { "add_" } else { "" });
+    let mut elements = Builder::new(&[&[4, 5], &[3, 5]]);
+    let at = elements.integers(&[3, 5], -4..4);
+    let (data, updates) = (elements.x(0), elements.x(1));
+    let y = elements.node(Scatter { places: Places::Elements(0), add }, &[data, at, updates])?;
+    let mut blocks = Builder::new(&[&[4, 3, 2], &[5, 3, 2]]);
+    let at = blocks.integers(&[5, 1], 0..4);
+    let (data, updates) = (blocks.x(0), blocks.x(1));
+    let z = blocks.node(Scatter { places: Places::Nd, add }, &[data, at, updates])?;
+    // Operands are brought to the output's scale first: half a step each of up to six.
+    let steps = if add { 3.51 } else { 1.01 };
+    Ok(vec![elements.finish(&name("elements"), &[y], 2.0, steps), blocks.finish(&name("blocks"), &[z], 2.0, steps)])
 }

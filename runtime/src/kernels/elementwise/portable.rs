@@ -31,6 +31,11 @@ pub fn maximum<E: Element>(shape: &Broadcast, operands: Binary<'_, E>) -> Option
     broadcast(shape, operands, E::max)
 }
 
+/// See [`super::reference::minimum`].
+pub fn minimum<E: Element>(shape: &Broadcast, operands: Binary<'_, E>) -> Option<()> {
+    broadcast(shape, operands, E::min)
+}
+
 /// See [`super::reference::clamp`].
 pub fn clamp<E: Element>(p: &Clamp<E>, operands: Unary<'_, E>) -> Option<()> {
     operands.map(|x| x.min(p.max).max(p.min))
@@ -78,7 +83,11 @@ enum Row<'a, E> {
 /// Works row by row of the innermost loop, in which an operand is either read in order or constant: operands of the
 /// same shape, and a scalar, make a single row; a vector of channels is read in full for each pixel.
 #[inline(always)]
-fn broadcast<E: Element>(shape: &Broadcast, operands: Binary<'_, E>, f: impl Fn(E, E) -> E) -> Option<()> {
+pub(in crate::kernels) fn broadcast<E: Element>(
+    shape: &Broadcast,
+    operands: Binary<'_, E>,
+    f: impl Fn(E, E) -> E,
+) -> Option<()> {
     let (a, b, y) = operands.parts();
     // An operand of which the output takes the place has as many elements, so that it is not repeated.
     let fits = |x: Option<&[E]>, shape| elements(shape) == Some(x.map_or(y.len(), <[E]>::len));

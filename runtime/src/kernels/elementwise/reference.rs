@@ -55,6 +55,20 @@ pub fn maximum<E: Element>(shape: &Broadcast, a: &[E], b: &[E], out: &mut [E]) -
     Some(())
 }
 
+/// The smaller of two operands.
+///
+/// `out[i] = min(a[i], b[i])`
+///
+/// * `a`, `b`: of any shape that [`Broadcast`] admits; `out`: of the broadcast shape
+/// * operands and output have the same scale and zero point; nothing is rounded
+pub fn minimum<E: Element>(shape: &Broadcast, a: &[E], b: &[E], out: &mut [E]) -> Option<()> {
+    for (i, y) in out.iter_mut().enumerate() {
+        let [a, b] = operands(shape, a, b, i);
+        *y = E::saturate(a.min(b));
+    }
+    Some(())
+}
+
 /// Clamp.
 ///
 /// `out[i] = min(max(x[i], p.min), p.max)`
@@ -96,7 +110,7 @@ pub fn requantize<X: Element, Y: Element>(p: &Requantize<Y>, x: &[X], out: &mut 
 }
 
 /// The operands of the result's element `i`.
-fn operands<E: Element>(shape: &Broadcast, a: &[E], b: &[E], i: usize) -> [i32; 2] {
+pub(in crate::kernels) fn operands<E: Element>(shape: &Broadcast, a: &[E], b: &[E], i: usize) -> [i32; 2] {
     let at = coordinates(i, shape.out);
     let value = |x: &[E], x_shape: &[u32]| {
         let mut x_at = [0; 8];

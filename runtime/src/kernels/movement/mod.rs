@@ -48,6 +48,17 @@ pub struct Slice<'a> {
     pub step: &'a [i32],
 }
 
+/// Parameters of [`reference::expand`].
+#[derive(Debug, Clone, Copy)]
+pub struct Expand<'a> {
+    /// Bytes of an element.
+    pub size: usize,
+    /// Shape of the input.
+    pub x_shape: &'a [u32],
+    /// Shape of the output.
+    pub out_shape: &'a [u32],
+}
+
 /// Parameters of [`reference::transpose`].
 #[derive(Debug, Clone, Copy)]
 pub struct Transpose<'a> {

@@ -2,7 +2,7 @@
 //!
 //! Axes that lie in order in both tensors are moved as one run of bytes.
 
-use super::{Concat, Pad, Slice, Transpose};
+use super::{Concat, Expand, Pad, Slice, Transpose};
 use crate::kernels::nest::{Axis, Nest, axes, elements};
 
 /// See [`super::reference::pad`].
@@ -33,6 +33,13 @@ pub fn slice(p: &Slice, x: &[u8], out: &mut [u8]) -> Option<()> {
     // A product that wraps is that of an axis of length 1, along which no step is made.
     let loops = loops.map(|((len, _), ((_, stride), &step))| (len, stride.wrapping_mul(step as isize)));
     collect(p.size, p.x_shape, p.out_shape, loops, start, x, out)
+}
+
+/// See [`super::reference::expand`].
+pub fn expand(p: &Expand, x: &[u8], out: &mut [u8]) -> Option<()> {
+    let loops = axes(p.out_shape).zip(axes(p.x_shape));
+    let loops = loops.map(|((len, _), (x_len, stride))| (len, if x_len == 1 { 0 } else { stride }));
+    collect(p.size, p.x_shape, p.out_shape, loops, 0, x, out)
 }
 
 /// See [`super::reference::transpose`].

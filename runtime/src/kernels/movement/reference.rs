@@ -1,7 +1,7 @@
 //! The specification of the movements. Never optimised.
 #![allow(clippy::indexing_slicing, reason = "the specification reads like its formula")]
 
-use super::{Concat, Pad, Slice, Transpose};
+use super::{Concat, Expand, Pad, Slice, Transpose};
 use crate::kernels::nest::MAX_AXES;
 
 /// Padding with a constant.
@@ -51,6 +51,20 @@ pub fn slice(p: &Slice, x: &[u8], out: &mut [u8]) -> Option<()> {
         for ((at, &start), &step) in at.iter_mut().zip(p.start).zip(p.step) {
             *at = (i64::from(start) + *at as i64 * i64::from(step)) as usize;
         }
+        y.copy_from_slice(element(x, index(at, p.x_shape), p.size));
+    }
+    Some(())
+}
+
+/// Values repeated along axes.
+///
+/// `out[i_0, …] = x[j_0, …]` with `j_k = 0` where axis k of `x` has length 1, and `j_k = i_k` elsewhere
+///
+/// * `x`: `x_shape`; `out`: `out_shape`, of as many axes
+pub fn expand(p: &Expand, x: &[u8], out: &mut [u8]) -> Option<()> {
+    for (i, y) in out.chunks_exact_mut(p.size).enumerate() {
+        let mut at = coordinates(i, p.out_shape);
+        (0..p.x_shape.len()).filter(|&axis| p.x_shape[axis] == 1).for_each(|axis| at[axis] = 0);
         y.copy_from_slice(element(x, index(at, p.x_shape), p.size));
     }
     Some(())

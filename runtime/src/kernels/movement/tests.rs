@@ -133,6 +133,21 @@ macro_rules! kernel_tests {
             }
 
             #[test]
+            fn expand_gives_the_bits_of_the_reference() {
+                for seed in 0..2_000 {
+                    let random = &mut Random(seed);
+                    let out_shape = shape(random);
+                    let x_shape: Vec<u32> =
+                        out_shape.iter().map(|&n| if random.range(0..3) == 0 { 1 } else { n }).collect();
+                    let size = size(random);
+                    let p = Expand { size, x_shape: &x_shape, out_shape: &out_shape };
+                    std::println!("seed {seed}: {p:?}");
+                    let reference = |x: &[u8], y: &mut [u8]| reference::expand(&p, x, y);
+                    compare(random, size, (&x_shape, &out_shape), reference, |x, y| variant::expand(&p, x, y));
+                }
+            }
+
+            #[test]
             fn parameters_out_of_range_do_not_panic() {
                 for seed in 0..4_000 {
                     let random = &mut Random(seed);
@@ -151,6 +166,7 @@ macro_rules! kernel_tests {
                     variant::concat(&Concat { size, x_shape, out_shape, axis, start }, &x, y);
                     variant::slice(&Slice { size, x_shape, out_shape, start: &wild, step: &wild }, &x, y);
                     variant::transpose(&Transpose { size, x_shape, out_shape, perm: &perm }, &x, y);
+                    variant::expand(&Expand { size, x_shape, out_shape }, &x, y);
                 }
             }
         }
