@@ -9,6 +9,7 @@
 //! | [`arch`] | the one place that knows the target: picks a variant of each kernel | `kernels` |
 //! | [`mod@format`] | the `.teff` file and [`Model::verify`], which turns untrusted bytes into a [`Model`] | the op table |
 //! | [`ops`] | one file an operator: parameters, check, run; and the one table of them | `arch`, `exec` |
+//! | [`dsp`] | fixed-point front ends: window, FFT, mel filter bank, framing | `fixed` |
 //! | [`real`] | real numbers at the edge: quantizing inputs, ranking outputs | `format` |
 //! | [`exec`] | [`Session`]: runs the steps of a model in a caller-owned arena | `format`, `ops` |
 //!
@@ -50,6 +51,7 @@ extern crate std;
 
 pub mod arch;
 mod checksum;
+pub mod dsp;
 pub mod exec;
 pub mod fixed;
 pub mod format;

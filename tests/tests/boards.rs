@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use ndarray::Array4;
 use ndarray_npy::NpzReader;
 use teff::{Model, Session, crc32};
+use teff_app::spectra;
 use teff_tests::cases::{self, Case};
 use teff_tests::{budget, golden, in_ci, root, skip};
 use teff_tools::aligned::AlignedBytes;
@@ -106,6 +107,35 @@ fn every_operator_gives_the_same_bits_everywhere() {
         for ((case, _), verdict) in files.iter().zip(verdicts) {
             assert_eq!(verdict, 0, "{name}: case {case}");
         }
+    }
+}
+
+/// The fixed-point front end has the PC's bits everywhere; the FFT's instructions have a budget.
+#[test]
+fn spectra_are_the_same_on_every_architecture() {
+    let mut seed = 1_u32;
+    let mut noise = |loudness: u32| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        ((seed.cast_signed() >> 16) >> loudness) as i16
+    };
+    // From full scale to near silence, and silence.
+    let samples = (0..17).flat_map(|loudness| (0..spectra::FRAME).map(move |_| loudness)).map(&mut noise);
+    let frames: Vec<u8> = samples.flat_map(i16::to_le_bytes).chain([0; 2 * spectra::FRAME]).collect();
+    let mut expected = vec![0; 18 * 4 * spectra::OUTPUT];
+    spectra::run(&frames[..], &mut expected[..]).expect("the front end runs here");
+    let frames: Vec<i8> = frames.into_iter().map(u8::cast_signed).collect();
+    for name in ["mps2-an386", "riscv-virt-imac"] {
+        let board = board(name);
+        if !available(name, board::availability(board)) {
+            continue;
+        }
+        let program = board::build_binary(board, &format!("{}-spectra", board.binary), &model());
+        let run = board::run_binary(board, &program.expect("it builds"), &frames).expect("it runs");
+        let found: Vec<u8> = run.outputs.expect("it writes spectra").into_iter().map(i8::cast_unsigned).collect();
+        assert!(found == expected, "{name}: not the bits of this machine");
+        let counted = run.instructions.expect("this QEMU takes plugins").lengths;
+        let worst = |offset| counted.iter().skip(offset).step_by(2).copied().max().unwrap_or(0);
+        budget::check(&format!("dsp.{name}"), &[("rfft-512", worst(0)), ("log-mel-512-40", worst(1))]);
     }
 }
 

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`conformance`] | runs the self-tests of a stream of models |
 //! | [`digits`] | runs the model on each frame of a stream and writes the outputs |
+//! | [`spectra`] | runs the fixed-point front end on frames of sound |
 //! | [`markers`] | the two functions between which instructions are counted |
 //!
 //! Errors are returned with their cause; nothing here panics. Logs go through `defmt` under the feature of that name.
@@ -20,5 +21,6 @@ pub mod conformance;
 pub mod digits;
 mod error;
 pub mod markers;
+pub mod spectra;
 
 pub use error::Error;

@@ -1,4 +1,5 @@
-//! Links only if the optimizer leaves no panic that can be reached from verifying a model and running it.
+//! Links only if the optimizer leaves no panic that can be reached from verifying a model and running it, or from the
+//! front end.
 //!
 //! The panic handler calls a function that exists nowhere: as long as a call of the handler survives, the linker finds
 //! it undefined. All operators are in. To see what leads to the panic, give the function an address and look for calls
@@ -15,6 +16,7 @@
 use core::hint::black_box;
 use core::panic::PanicInfo;
 
+use teff::dsp::{Framer, LogMel, MelBank, PreEmphasis, Rfft, hann};
 use teff::{Aligned, Model, Session};
 
 unsafe extern "C" {
@@ -45,12 +47,28 @@ fn infer(file: &[u8], memory: &mut [u8], frame: &[u8], result: &mut [u8]) -> boo
     true
 }
 
+static WINDOW: [u16; 400] = hann();
+static FFT: Rfft<256> = Rfft::new();
+static MEL: MelBank<256> = MelBank::new(16_000, 40, 20, 7_600);
+static LOG_MEL: LogMel<'static, 256> = LogMel { window: &WINDOW, fft: &FFT, mel: &MEL };
+
+/// The front end, from samples to log-mel energies.
+#[inline(never)]
+fn listen(samples: &mut [i16], hop: usize, energies: &mut [i32]) {
+    let mut filter = PreEmphasis::new(31_785);
+    samples.iter_mut().for_each(|x| *x = filter.apply(*x));
+    let mut spectrum = [[0; 2]; 256];
+    Framer::<400>::new(hop).feed(samples, |frame| LOG_MEL.run(frame, &mut spectrum, energies));
+}
+
 #[cortex_m_rt::entry]
 fn main() -> ! {
     let mut memory = black_box(Aligned([0; 1024]));
     let mut result = [0; 16];
     let done = infer(black_box(&[]), &mut memory.0, black_box(&[0; 16]), &mut result);
-    black_box((done, result));
+    let mut energies = [0; 40];
+    listen(black_box(&mut [0; 800]), black_box(160), &mut energies);
+    black_box((done, result, energies));
     if cfg!(feature = "counterexample") {
         black_box(result[black_box(16)]);
     }

@@ -20,6 +20,7 @@ pub use static_cell::ConstStaticCell;
 use embedded_hal::digital::OutputPin;
 use teff_app::conformance::{self, Buffer};
 use teff_app::digits::{self, Board, Embedded};
+use teff_app::spectra;
 
 /// Runs the digits application on the files of the command line, and exits.
 pub fn run_digits<P: OutputPin>(embedded: Embedded, memory: &mut [u8], busy: P) -> ! {
@@ -43,6 +44,19 @@ pub fn run_conformance(file: &mut Buffer, memory: &mut Buffer) -> ! {
     if let Err(error) = conformance::run(models, results, file, memory) {
         fail(&error);
     }
+    succeed()
+}
+
+/// Runs the front end on the frames of sound in the file of frames, and exits.
+pub fn run_spectra() -> ! {
+    let (frames, results) = match open() {
+        Ok(files) => files,
+        Err(error) => fail(&error),
+    };
+    if let Err(error) = spectra::run(frames, results) {
+        fail(&error);
+    }
+    check_stack();
     succeed()
 }
 
