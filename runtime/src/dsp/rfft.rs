@@ -201,7 +201,7 @@ mod tests {
             for x in data.as_flattened_mut() {
                 seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 // Noise, and square waves of full scale.
-                let noise = i64::from(seed.cast_signed()) * limit >> 31;
+                let noise = (i64::from(seed.cast_signed()) * limit) >> 31;
                 *x = if frame % 2 == 0 { noise as i32 } else { (noise.signum() * limit) as i32 };
             }
             let input: Vec<f64> = data.as_flattened().iter().map(|&x| f64::from(x)).collect();

@@ -1,0 +1,5 @@
+//! The store on a flash in RAM that holds it to the rules of flash.
+
+mod flash;
+mod power_cuts;
+mod store;
