@@ -8,7 +8,7 @@ use tract_onnx::tract_core::ops::nn::DataFormat;
 
 use super::typed::{Importer, Wire, constant, floats};
 use crate::ir::ValueId;
-use crate::ops::conv2d::Conv2d;
+use crate::ops::{concat::Concat, conv2d::Conv2d, pad::Pad, slice::Slice};
 
 /// The geometry of a convolution or pool as two windows; one spatial axis is a row (H = 1).
 pub(super) struct Geometry {
@@ -55,6 +55,9 @@ impl Importer<'_> {
         let kernel = constant(inputs, 1).context("only constant weights: the kernel is computed from an input")?;
         let bias = constant(inputs, 2).context("only constant weights: the bias is computed from an input")?;
         let x = self.value(node, inputs, 0)?;
+        if op.pool_spec.rank() == 3 {
+            return self.conv3d(node, op, x, &floats(&op.kernel_fmt.kernel_as_group_o_i_hw(kernel, op.group)?)?, bias);
+        }
         let geometry = Geometry::new(&op.pool_spec, &self.dims(x))?;
         let [kh, kw] = geometry.kernel;
         let (outputs, per_group) = (op.output_channels(), op.input_channels() / op.group);
@@ -64,18 +67,78 @@ impl Importer<'_> {
         let weights = weights.permuted_axes(IxDyn(&[0, 2, 3, 1])).as_standard_layout().into_owned();
         let mut operands = vec![self.enter_nhwc(&node.name, x, op.pool_spec.data_format)?];
         operands.push(self.graph.constant(format!("{}.weight", node.name), weights));
-        let bias = floats(bias)?;
-        if bias.iter().any(|&b| b != 0.0) {
-            let bias = match bias.len() {
-                1 => ArrayD::from_elem(IxDyn(&[outputs]), bias.iter().sum::<f32>()),
-                _ => bias.into_shape_with_order(IxDyn(&[outputs]))?,
-            };
-            operands.push(self.graph.constant(format!("{}.bias", node.name), bias));
-        }
+        operands.extend(self.conv_bias(&node.name, bias, outputs)?);
         let Geometry { kernel, stride, dilation, pad } = geometry;
         let conv = Conv2d { kernel, stride, pad, dilation, groups: op.group, clamp: None };
         let y = self.push(&node.name, conv, &operands)?;
         self.leave_nhwc(node, y, op.pool_spec.data_format)
+    }
+
+    /// The bias of a convolution with so many output channels, if there is one.
+    fn conv_bias(&mut self, name: &str, bias: &Tensor, outputs: usize) -> Result<Option<ValueId>> {
+        let bias = floats(bias)?;
+        if bias.iter().all(|&b| b == 0.0) {
+            return Ok(None);
+        }
+        let bias = match bias.len() {
+            1 => ArrayD::from_elem(IxDyn(&[outputs]), bias.iter().sum::<f32>()),
+            _ => bias.into_shape_with_order(IxDyn(&[outputs]))?,
+        };
+        Ok(Some(self.graph.constant(format!("{name}.bias"), bias)))
+    }
+
+    /// A convolution over three axes as one over two: the taps along the first become input channels, so that every sum
+    /// is still rounded once. `kernel` is (group, O/group, I/group, KD·KH·KW).
+    fn conv3d(
+        &mut self,
+        node: &TypedNode,
+        op: &Conv,
+        x: ValueId,
+        kernel: &ArrayD<f32>,
+        bias: &Tensor,
+    ) -> Result<ValueId> {
+        let (name, spec, groups) = (&node.name, &op.pool_spec, op.group);
+        ensure!(spec.data_format == DataFormat::NCHW, "a volume in the layout {:?} is not supported", spec.data_format);
+        let &[n, c, d, h, w] = self.dims(x).as_slice() else { bail!("a volume must have five axes") };
+        let padding = spec.computed_padding(&[d, h, w]);
+        let [kd, kh, kw] = [0, 1, 2].map(|i| spec.kernel_shape[i]);
+        let (outputs, per_group) = (op.output_channels(), c / groups);
+        let depth = padding[0].convoluted;
+        let x = self.transpose(&format!("{name}.to_ndhwc"), x, &[0, 2, 3, 4, 1])?;
+        let mut pads = vec![(0, 0); 5];
+        pads[1] = (padding[0].pad_before, padding[0].pad_after);
+        let x = if pads[1] == (0, 0) { x } else { self.push(&format!("{name}.pad"), Pad { pads, value: 0.0 }, &[x])? };
+        let mut taps = Vec::with_capacity(kd);
+        for k in 0..kd {
+            let (start, step) = (k * spec.dilation(0), spec.stride(0));
+            let slice = Slice { axis: 1, start, end: start + (depth - 1) * step + 1, step };
+            let tap = self.push(&format!("{name}.tap{k}"), slice, &[x])?;
+            taps.push(self.reshape(&format!("{name}.tap{k}.image"), tap, &[n * depth, h, w, groups, per_group])?);
+        }
+        let joined = match taps.as_slice() {
+            [only] => *only,
+            _ => self.push(&format!("{name}.taps"), Concat { axis: 4 }, &taps)?,
+        };
+        let image = self.reshape(&format!("{name}.image"), joined, &[n * depth, h, w, groups * kd * per_group])?;
+        let weights = kernel.to_shape((outputs, per_group, kd, kh, kw))?;
+        let weights = weights.permuted_axes([0, 3, 4, 2, 1]).as_standard_layout().into_owned();
+        let weights = weights.into_shape_with_order(IxDyn(&[outputs, kh, kw, kd * per_group]))?;
+        let mut operands = vec![image, self.graph.constant(format!("{name}.weight"), weights)];
+        operands.extend(self.conv_bias(name, bias, outputs)?);
+        let [top, left] = [1, 2].map(|i| padding[i].pad_before);
+        let [bottom, right] = [1, 2].map(|i| padding[i].pad_after);
+        let conv = Conv2d {
+            kernel: [kh, kw],
+            stride: [spec.stride(1), spec.stride(2)],
+            pad: [top, left, bottom, right],
+            dilation: [spec.dilation(1), spec.dilation(2)],
+            groups,
+            clamp: None,
+        };
+        let y = self.push(name, conv, &operands)?;
+        let (oh, ow) = (padding[1].convoluted, padding[2].convoluted);
+        let y = self.reshape(&format!("{name}.volume"), y, &[n, depth, oh, ow, outputs])?;
+        self.transpose(&format!("{name}.from_ndhwc"), y, &[0, 4, 1, 2, 3])
     }
 
     /// An image in the layout of `format` as NHWC; one spatial axis becomes a row.

@@ -7,7 +7,7 @@ use tract_onnx::tract_core::ops as t;
 
 use super::typed::{Importer, Wire, constant};
 use crate::ir::ValueId;
-use crate::ops::{concat::Concat, pad::Pad, slice::Slice};
+use crate::ops::{concat::Concat, pad::Pad, resample2d::Taps, slice::Slice};
 
 impl Importer<'_> {
     pub(super) fn layout(&mut self, node: &TypedNode, inputs: &[Wire]) -> Result<Wire> {
@@ -68,12 +68,37 @@ impl Importer<'_> {
     }
 
     fn pad(&mut self, node: &TypedNode, op: &t::array::Pad, inputs: &[Wire]) -> Result<ValueId> {
-        let t::array::PadMode::Constant(value) = &op.mode else {
-            bail!("only padding with a constant is supported, not by reflection or with the edge")
-        };
-        let value = value.cast_to_scalar::<f32>()?;
         let x = self.value(node, inputs, 0)?;
+        let value = match &op.mode {
+            t::array::PadMode::Constant(value) => value.cast_to_scalar::<f32>()?,
+            t::array::PadMode::Edge => return self.pad_by(node, op, x, |i, len| i.clamp(0, len - 1)),
+            t::array::PadMode::Reflect => {
+                return self.pad_by(node, op, x, |i, len| {
+                    let period = 2 * (len - 1).max(1);
+                    let i = i.rem_euclid(period);
+                    i.min(period - i).min(len - 1)
+                });
+            }
+        };
         self.push(&node.name, Pad { pads: op.pads.clone(), value }, &[x])
+    }
+
+    /// Padding with elements of the tensor: `source` gives the index that stands at an index outside of `0..len`.
+    fn pad_by(
+        &mut self,
+        node: &TypedNode,
+        op: &t::array::Pad,
+        x: ValueId,
+        source: impl Fn(i64, i64) -> i64,
+    ) -> Result<ValueId> {
+        let dims = self.dims(x);
+        let taps = dims.iter().zip(&op.pads).map(|(&len, &(before, after))| {
+            let (len, before, after) = (len as i64, before as i64, after as i64);
+            let outputs = (-before..len + after).map(|i| vec![(source(i, len) as usize, 1.0)]);
+            (before + after > 0).then(|| Taps::new(outputs))
+        });
+        let taps = taps.collect();
+        self.resample(&node.name, x, taps)
     }
 
     /// A gather with constant indices that make a slice.

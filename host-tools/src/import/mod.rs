@@ -5,11 +5,18 @@
 //! IR joins the list of the one [`Unsupported`] error.
 
 mod conv;
+mod deconv;
 mod elementwise;
 mod layout;
+mod normalize;
+mod opaque;
 mod pool;
+mod prelu;
 mod product;
+mod recurrent;
 mod reduce;
+mod resample;
+mod resize;
 mod shapes;
 mod typed;
 mod unsupported;
@@ -45,6 +52,18 @@ pub fn load(path: impl AsRef<Path>, options: &Options) -> Result<Graph> {
     from_model(model, path.parent(), options).with_context(|| format!("cannot convert {}", path.display()))
 }
 
+/// Names of the inputs of an ONNX file that are not initialized in it, in its order.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn input_names(path: impl AsRef<Path>) -> Result<Vec<String>> {
+    let path = path.as_ref();
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let model =
+        pb::ModelProto::decode(bytes.as_slice()).with_context(|| format!("{} is no ONNX model", path.display()))?;
+    Ok(model.graph.iter().flat_map(|graph| vet::inputs(graph).map(|i| i.name.clone()).collect::<Vec<_>>()).collect())
+}
+
 /// Converts a decoded ONNX model; `dir` is where the files of external weights lie.
 ///
 /// # Errors
@@ -60,7 +79,9 @@ pub fn from_model(mut model: pb::ModelProto, dir: Option<&Path>, options: &Optio
 
 /// tract's typed graph, decluttered; layout and products stay as the model has them.
 fn declutter(model: &pb::ModelProto, dir: Option<&Path>) -> Result<TypedModel> {
-    let parsed = tract_onnx::onnx().parse(model, dir.and_then(Path::to_str)).context("the graph cannot be read")?;
+    let mut onnx = tract_onnx::onnx();
+    opaque::register(&mut onnx);
+    let parsed = onnx.parse(model, dir.and_then(Path::to_str)).context("the graph cannot be read")?;
     if let [first, ..] = parsed.unresolved_inputs.as_slice() {
         bail!("tensor {first} is read, but nothing produces it");
     }

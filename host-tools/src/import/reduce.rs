@@ -7,7 +7,7 @@ use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm, Softmax as Tract
 use super::typed::{Importer, Wire};
 use crate::ir::ValueId;
 use crate::ops::{
-    expr::Expr, function::Function, max_pool2d::MaxPool2d, mul::Mul, reduce_mean::ReduceMean, reduce_sum::ReduceSum,
+    function::Function, max_pool2d::MaxPool2d, normalize::Normalize, reduce_mean::ReduceMean, reduce_sum::ReduceSum,
     softmax::Softmax, table::Table,
 };
 
@@ -32,12 +32,8 @@ impl Importer<'_> {
     /// Root mean square normalization: `x / √(mean(x²) + ε)`.
     pub(super) fn rms_norm(&mut self, node: &TypedNode, op: &RmsNorm, inputs: &[Wire]) -> Result<ValueId> {
         let x = self.value(node, inputs, 0)?;
-        let name = &node.name;
-        let mean = self.mean_of_squares(&format!("{name}.mean"), x, vec![op.axis])?;
-        let shifted = Expr::X.plus(op.eps.cast_to_scalar::<f32>()?);
-        let function = Function::from_expr(Expr::Apply(Function::Rsqrt, Box::new(shifted)));
-        let scale = self.push(&format!("{name}.rsqrt"), Table { function }, &[mean])?;
-        self.push(name, Mul { clamp: None }, &[x, scale])
+        let epsilon = op.eps.cast_to_scalar::<f32>()?;
+        self.push(&node.name, Normalize { axes: vec![op.axis], epsilon, centered: false }, &[x])
     }
 
     /// The maximum over axes as a pool over an image.

@@ -8,6 +8,7 @@ use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops as t;
 
+use super::opaque::Opaque;
 use super::{Unsupported, UnsupportedNode, vet};
 use crate::ir::{Graph, Port, ValueId};
 use crate::ops::{Op, expr::Expr, reshape::Reshape, transpose::Transpose};
@@ -88,17 +89,25 @@ impl Importer<'_> {
         if inputs.iter().any(|w| matches!(w, Wire::Broken)) {
             return self.replace(node);
         }
-        let wire =
-            self.operator(node, &inputs).or_else(|refused| self.claimed(node, &inputs).unwrap_or(Err(refused)))?;
-        ensure!(node.outputs.len() == 1, "a node with {} outputs", node.outputs.len());
-        if let Wire::Value(value) = wire {
-            let (got, want) = (&self.graph.value(value).shape, self.shape(node.id.into())?);
-            ensure!(
-                *got == want,
-                "the result has the shape {got:?} instead of {want:?}: operands of these shapes do not combine"
-            );
+        let wires = match node.op_as::<Opaque>() {
+            Some(op) => self.opaque(node, op, &inputs)?.into_iter().map(Wire::Value).collect(),
+            None => {
+                let wire = self.operator(node, &inputs);
+                vec![wire.or_else(|refused| self.claimed(node, &inputs).unwrap_or(Err(refused)))?]
+            }
+        };
+        ensure!(node.outputs.len() == wires.len(), "a node with {} outputs", node.outputs.len());
+        for (slot, wire) in wires.into_iter().enumerate() {
+            let outlet = OutletId::new(node.id, slot);
+            if let Wire::Value(value) = wire {
+                let (got, want) = (&self.graph.value(value).shape, self.shape(outlet)?);
+                ensure!(
+                    *got == want,
+                    "the result has the shape {got:?} instead of {want:?}: operands of these shapes do not combine"
+                );
+            }
+            self.wires.insert(outlet, wire);
         }
-        self.wires.insert(node.id.into(), wire);
         Ok(())
     }
 

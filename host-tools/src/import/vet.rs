@@ -9,7 +9,7 @@ use tract_onnx::pb::{
 };
 
 use super::shapes::{self, Shapes};
-use super::{Options, Unsupported, UnsupportedNode};
+use super::{Options, Unsupported, UnsupportedNode, opaque};
 
 /// Operators that tract reads right, as far as the ONNX node tests show. Many of them can be converted only in constant
 /// subgraphs or in some of their forms: that is for the typed graph to tell.
@@ -56,8 +56,6 @@ const READABLE: &[&str] = &[
     "HardSigmoid",
     "HardSwish",
     "Identity",
-    "InstanceNormalization",
-    "LayerNormalization",
     "LeakyRelu",
     "Less",
     "LessOrEqual",
@@ -72,7 +70,6 @@ const READABLE: &[&str] = &[
     "Neg",
     "Not",
     "Or",
-    "PRelu",
     "Pad",
     "Pow",
     "Range",
@@ -208,7 +205,7 @@ fn fixed(dim: &pb::tensor_shape_proto::Dimension) -> Option<i64> {
 }
 
 /// The graph's inputs that are not initialized.
-fn inputs(graph: &GraphProto) -> impl Iterator<Item = &pb::ValueInfoProto> {
+pub(super) fn inputs(graph: &GraphProto) -> impl Iterator<Item = &pb::ValueInfoProto> {
     let initialized: HashSet<&str> = graph.initializer.iter().map(|i| i.name.as_str()).collect();
     graph.input.iter().filter(move |i| !initialized.contains(i.name.as_str()))
 }
@@ -248,7 +245,7 @@ fn refuse_node(node: &NodeProto, opset: i64, constants: &HashSet<&str>) -> Optio
             node.domain
         ));
     }
-    if !READABLE.contains(&op) {
+    if !READABLE.contains(&op) && !opaque::knows(op) {
         return Some(advice(op).into());
     }
     let constant = |i: usize| node.input.get(i).is_none_or(|n| n.is_empty() || constants.contains(n.as_str()));
@@ -280,9 +277,6 @@ fn advice(op: &str) -> &'static str {
             "quantized ONNX nodes are not read yet: give the float model and a calibration set"
         }
         "If" | "Loop" | "Scan" | "SequenceMap" => "control flow is not read: export a traced or unrolled model",
-        "LSTM" | "GRU" | "RNN" => "recurrent layers are not read yet",
-        "Resize" | "Upsample" => "resizing is not read yet",
-        "ConvTranspose" => "transposed convolution is not read yet: resize with DepthToSpace instead",
         "LogSoftmax" => "end the model with Softmax, or with the logits: the order of the classes is the same",
         "ArgMax" | "ArgMin" | "TopK" | "NonMaxSuppression" => "cut the model before this node: do it on the result",
         _ => "this operator is not supported",

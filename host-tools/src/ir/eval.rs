@@ -36,11 +36,12 @@ pub fn eval_observed(
             .iter()
             .map(|v| values[v.0].as_deref().with_context(|| format!("{}: operand not computed", node.name)))
             .collect::<Result<_>>()?;
-        let y = node.op.eval(&operands).with_context(|| format!("node {}", node.name))?;
-        let out = node.outputs[0];
-        debug_assert_eq!(y.shape(), graph.value(out).shape.as_slice(), "{}", node.name);
-        observe(out, &y);
-        values[out.0] = Some(Cow::Owned(y));
+        let results = node.op.eval_all(&operands).with_context(|| format!("node {}", node.name))?;
+        for (&out, y) in node.outputs.iter().zip(results) {
+            debug_assert_eq!(y.shape(), graph.value(out).shape.as_slice(), "{}", node.name);
+            observe(out, &y);
+            values[out.0] = Some(Cow::Owned(y));
+        }
         for v in &node.inputs {
             if last_use[v.0] == i && graph.value(*v).constant.is_none() && !graph.is_output(*v) {
                 values[v.0] = None;

@@ -123,17 +123,28 @@ impl Graph {
         ValueId(self.values.len() - 1)
     }
 
-    /// Appends a node with one output of the shape that the operator infers; returns that output.
+    /// Appends a node; returns its first output.
     ///
     /// # Errors
-    /// If the operator refuses the shapes of its inputs.
+    /// If the operator refuses the shapes or kinds of its inputs.
     pub fn push(&mut self, name: &str, op: Op, inputs: &[ValueId]) -> anyhow::Result<ValueId> {
+        let outputs = self.push_all(name, op, inputs)?;
+        outputs.first().copied().ok_or_else(|| anyhow::anyhow!("{name} has no output"))
+    }
+
+    /// Appends a node with outputs of the shapes that the operator infers; returns them.
+    ///
+    /// # Errors
+    /// If the operator refuses the shapes or kinds of its inputs.
+    pub fn push_all(&mut self, name: &str, op: Op, inputs: &[ValueId]) -> anyhow::Result<Vec<ValueId>> {
         let shapes: Vec<&[usize]> = inputs.iter().map(|&i| self.value(i).shape.as_slice()).collect();
-        let shape = op.infer(&shapes)?;
+        let shapes = op.infer_all(&shapes)?;
         let kind = op.kind(&inputs.iter().map(|&i| self.value(i).kind).collect::<Vec<_>>())?;
-        let output = self.activation_of(kind, name, &shape);
-        self.nodes.push(Node { name: name.to_string(), op, inputs: inputs.to_vec(), outputs: vec![output] });
-        Ok(output)
+        let named = |i: usize| if i == 0 { name.to_string() } else { format!("{name}.{i}") };
+        let outputs: Vec<ValueId> =
+            shapes.iter().enumerate().map(|(i, shape)| self.activation_of(kind, named(i), shape)).collect();
+        self.nodes.push(Node { name: name.to_string(), op, inputs: inputs.to_vec(), outputs: outputs.clone() });
+        Ok(outputs)
     }
 
     /// Inserts a node with one output before node `at`; returns that output.

@@ -43,6 +43,22 @@ pub trait HostOp: Lower {
     /// If the operands do not have the shapes that [`HostOp::infer`] accepts.
     fn eval(&self, inputs: &[&ArrayD<f32>]) -> Result<ArrayD<f32>>;
 
+    /// Shapes of all outputs, for an operator that has several; the first is that of [`HostOp::infer`].
+    ///
+    /// # Errors
+    /// As [`HostOp::infer`].
+    fn infer_all(&self, inputs: &[&[usize]]) -> Result<Vec<Vec<usize>>> {
+        Ok(vec![self.infer(inputs)?])
+    }
+
+    /// All outputs, for an operator that has several; the first is that of [`HostOp::eval`].
+    ///
+    /// # Errors
+    /// As [`HostOp::eval`].
+    fn eval_all(&self, inputs: &[&ArrayD<f32>]) -> Result<Vec<ArrayD<f32>>> {
+        Ok(vec![self.eval(inputs)?])
+    }
+
     /// Multiply-accumulates, padded positions included, as the field counts them: 0 for what is no convolution and
     /// no matrix product.
     fn macs(&self, _inputs: &[&[usize]], _output: &[usize]) -> u64 {
@@ -171,6 +187,14 @@ ops! {
     FromIndex => from_index,
     /// Arithmetic on integers.
     IndexArithmetic => index_arithmetic,
+    /// Weighted sums along rows and columns: resizing, padding by reflection.
+    Resample2d => resample2d,
+    /// Normalisation by mean and variance, or by the mean of squares.
+    Normalize => normalize,
+    /// Relu with a slope by channel.
+    PRelu => prelu,
+    /// LSTM, GRU, plain RNN.
+    Recurrent => recurrent,
 }
 
 impl Op {
@@ -196,6 +220,22 @@ impl Op {
     /// If the operands do not fit.
     pub fn eval(&self, inputs: &[&ArrayD<f32>]) -> Result<ArrayD<f32>> {
         self.inner().eval(inputs)
+    }
+
+    /// See [`HostOp::infer_all`].
+    ///
+    /// # Errors
+    /// If the operator refuses these input shapes.
+    pub fn infer_all(&self, inputs: &[&[usize]]) -> Result<Vec<Vec<usize>>> {
+        self.inner().infer_all(inputs)
+    }
+
+    /// See [`HostOp::eval_all`].
+    ///
+    /// # Errors
+    /// If the operands do not fit.
+    pub fn eval_all(&self, inputs: &[&ArrayD<f32>]) -> Result<Vec<ArrayD<f32>>> {
+        self.inner().eval_all(inputs)
     }
 
     /// See [`HostOp::macs`].

@@ -47,7 +47,7 @@ pub(super) fn node(graph: &mut Graph, at: usize) -> Result<bool> {
             let Some(inputs) = untransposed(graph, at, &transpose)? else { return Ok(false) };
             return graph_rewrite(graph, at, &op.into(), inputs, transpose);
         }
-        Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Maximum(_) => {
+        Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Maximum(_) | Op::PRelu(_) => {
             if graph.value(node.outputs[0]).shape.len() != perm.len() {
                 return Ok(false);
             }

@@ -216,7 +216,7 @@ impl<'g> Lowering<'g> {
         })
     }
 
-    /// Appends a step that writes the node's result.
+    /// Appends a step that writes the node's results.
     ///
     /// # Errors
     /// If the result has no quantization.
@@ -226,12 +226,12 @@ impl<'g> Lowering<'g> {
         inputs: &[TensorId],
         params: &P,
     ) -> Result<()> {
-        let output = self.activation(self.node.outputs[0])?;
+        let outputs = self.node.outputs.iter().map(|&o| self.activation(o)).collect::<Result<Vec<_>>>()?;
         self.program.steps.push(StepSpec {
             name: self.node.name.clone(),
             op,
             inputs: inputs.to_vec(),
-            outputs: vec![output],
+            outputs,
             params: params.as_bytes().to_vec(),
         });
         Ok(())
