@@ -1,13 +1,13 @@
 //! The whole conversion: calibrate, quantize, plan, emit.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use ndarray::ArrayD;
 use zerocopy::IntoBytes;
 
 use crate::aligned::AlignedBytes;
 use crate::calibrate::{self, Method, Range, Samples};
 use crate::emit::{self, Extras};
-use crate::ir::{Graph, Kind};
+use crate::ir::{Graph, Kind, ValueId};
 use crate::plan::Plan;
 use crate::quantize::{self, QuantParams};
 
@@ -49,13 +49,19 @@ pub struct Converted {
 
 /// Converts `graph` (after [`crate::passes::run`]) to int8, calibrated on `samples`.
 ///
-/// `tick` is called [`calibrate::passes`] times `samples.len()` times in all.
+/// A model that is quantized throughout needs no calibration: `samples` may be empty, and the self-test then runs on
+/// bytes of every value. `tick` is called [`calibrate::passes`] times `samples.len()` times in all.
 ///
 /// # Errors
-/// If calibration fails, or a node has no form in the runtime; the message names the node.
+/// If calibration is needed and fails, or a node has no form in the runtime; the message names the node.
 pub fn convert(graph: &Graph, samples: &dyn Samples, options: &Options, tick: &(dyn Fn() + Sync)) -> Result<Converted> {
     let mut graph = graph.clone();
-    let mut ranges = calibrate::calibrate(&graph, samples, options.method, tick)?;
+    let missing = quantize::uncalibrated(&graph);
+    ensure!(missing.is_empty() || !samples.is_empty(), "{}", calibration_wanted(&graph, &missing));
+    let mut ranges = match missing.is_empty() {
+        true => vec![None; graph.values.len()],
+        false => calibrate::calibrate(&graph, samples, options.method, tick)?,
+    };
     for (port, range) in graph.inputs.iter().zip(&options.input_ranges) {
         if range.is_some() {
             ranges[port.value.0] = *range;
@@ -64,12 +70,30 @@ pub fn convert(graph: &Graph, samples: &dyn Samples, options: &Options, tick: &(
     let quant = quantize::assign(&mut graph, &ranges)?;
     let program = quantize::lower::lower(&graph, &quant)?;
     let self_test_input = match options.self_test {
+        true if samples.is_empty() => Some(every_byte(&graph)),
         true => Some(quantized_inputs(&graph, &quant, &samples.inputs(0)?)?),
         false => None,
     };
     let extras = Extras { metadata: options.metadata.clone(), debug_names: options.debug_names, self_test_input };
     let emitted = emit::emit(&program, &extras)?;
     Ok(Converted { file: emitted.file, plan: emitted.plan })
+}
+
+/// Says which values need a calibration set.
+pub(crate) fn calibration_wanted(graph: &Graph, missing: &[ValueId]) -> String {
+    const SHOWN: usize = 4;
+    let names: Vec<&str> = missing.iter().take(SHOWN).map(|&v| graph.value(v).name.as_str()).collect();
+    let more = if missing.len() > SHOWN { format!(" and {} more", missing.len() - SHOWN) } else { String::new() };
+    let quantized = graph.values.iter().any(|v| v.pin.is_some());
+    let so_far = if quantized { "the model is quantized in part only" } else { "the model is not quantized" };
+    format!("{so_far}, so a calibration set is needed: {}{more} have no scale", names.join(", "))
+}
+
+/// Bytes for all inputs, every value in turn.
+fn every_byte(graph: &Graph) -> Vec<u8> {
+    let len: usize = graph.inputs.iter().map(|p| graph.value(p.value).len()).sum();
+    // 167 is odd: 256 bytes in a row are all different, and neighbours lie far apart.
+    (0..len).map(|i| (i as u8).wrapping_mul(167)).collect()
 }
 
 /// The bytes of all inputs, one after another.

@@ -6,7 +6,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::cnn::{Conv, PoolSpec};
 use tract_onnx::tract_core::ops::nn::DataFormat;
 
-use super::typed::{Importer, Wire, constant, floats};
+use super::typed::{Importer, Weights, Wire};
 use crate::ir::ValueId;
 use crate::ops::{concat::Concat, conv2d::Conv2d, pad::Pad, slice::Slice};
 
@@ -51,23 +51,25 @@ impl Geometry {
 
 impl Importer<'_> {
     pub(super) fn conv(&mut self, node: &TypedNode, op: &Conv, inputs: &[Wire]) -> Result<ValueId> {
-        ensure!(op.q_params.is_none(), "quantized ONNX nodes are not read yet: give the float model");
-        let kernel = constant(inputs, 1).context("only constant weights: the kernel is computed from an input")?;
-        let bias = constant(inputs, 2).context("only constant weights: the bias is computed from an input")?;
+        let kernel = Weights::of(inputs, 1)?.context("only constant weights: the kernel is computed from an input")?;
+        let bias = Weights::of(inputs, 2)?.context("only constant weights: the bias is computed from an input")?;
         let x = self.value(node, inputs, 0)?;
         if op.pool_spec.rank() == 3 {
-            return self.conv3d(node, op, x, &floats(&op.kernel_fmt.kernel_as_group_o_i_hw(kernel, op.group)?)?, bias);
+            let kernel = kernel.moved(|kernel| op.kernel_fmt.kernel_as_group_o_i_hw(kernel, op.group))?;
+            return self.conv3d(node, op, x, &kernel, &bias);
         }
         let geometry = Geometry::new(&op.pool_spec, &self.dims(x))?;
         let [kh, kw] = geometry.kernel;
         let (outputs, per_group) = (op.output_channels(), op.input_channels() / op.group);
         // (group, O/group, I/group, KH·KW) → (O, KH, KW, I/group)
-        let weights = floats(&op.kernel_fmt.kernel_as_group_o_i_hw(kernel, op.group)?)?;
-        let weights = weights.into_shape_with_order(IxDyn(&[outputs, per_group, kh, kw]))?;
-        let weights = weights.permuted_axes(IxDyn(&[0, 2, 3, 1])).as_standard_layout().into_owned();
+        let weights = kernel.moved(|kernel| op.kernel_fmt.kernel_as_group_o_i_hw(kernel, op.group))?;
+        let weights = weights.rearranged(|at| {
+            let at = at.into_shape_with_order(IxDyn(&[outputs, per_group, kh, kw]))?;
+            Ok(at.permuted_axes(IxDyn(&[0, 2, 3, 1])))
+        })?;
         let mut operands = vec![self.enter_nhwc(&node.name, x, op.pool_spec.data_format)?];
-        operands.push(self.graph.constant(format!("{}.weight", node.name), weights));
-        operands.extend(self.conv_bias(&node.name, bias, outputs)?);
+        operands.push(weights.add_to(&mut self.graph, format!("{}.weight", node.name)));
+        operands.extend(self.conv_bias(&node.name, &bias, outputs)?);
         let Geometry { kernel, stride, dilation, pad } = geometry;
         let conv = Conv2d { kernel, stride, pad, dilation, groups: op.group, clamp: None };
         let y = self.push(&node.name, conv, &operands)?;
@@ -75,28 +77,19 @@ impl Importer<'_> {
     }
 
     /// The bias of a convolution with so many output channels, if there is one.
-    fn conv_bias(&mut self, name: &str, bias: &Tensor, outputs: usize) -> Result<Option<ValueId>> {
-        let bias = floats(bias)?;
-        if bias.iter().all(|&b| b == 0.0) {
+    fn conv_bias(&mut self, name: &str, bias: &Weights, outputs: usize) -> Result<Option<ValueId>> {
+        if bias.reals.iter().all(|&b| b == 0.0) {
             return Ok(None);
         }
-        let bias = match bias.len() {
-            1 => ArrayD::from_elem(IxDyn(&[outputs]), bias.iter().sum::<f32>()),
-            _ => bias.into_shape_with_order(IxDyn(&[outputs]))?,
-        };
-        Ok(Some(self.graph.constant(format!("{name}.bias"), bias)))
+        let len = bias.reals.len();
+        ensure!(len == 1 || len == outputs, "{len} biases for {outputs} channels");
+        let bias = bias.at(&ArrayD::from_shape_fn(IxDyn(&[outputs]), |at| at[0] % len));
+        Ok(Some(bias.add_to(&mut self.graph, format!("{name}.bias"))))
     }
 
     /// A convolution over three axes as one over two: the taps along the first become input channels, so that every sum
     /// is still rounded once. `kernel` is (group, O/group, I/group, KD·KH·KW).
-    fn conv3d(
-        &mut self,
-        node: &TypedNode,
-        op: &Conv,
-        x: ValueId,
-        kernel: &ArrayD<f32>,
-        bias: &Tensor,
-    ) -> Result<ValueId> {
+    fn conv3d(&mut self, node: &TypedNode, op: &Conv, x: ValueId, kernel: &Weights, bias: &Weights) -> Result<ValueId> {
         let (name, spec, groups) = (&node.name, &op.pool_spec, op.group);
         ensure!(spec.data_format == DataFormat::NCHW, "a volume in the layout {:?} is not supported", spec.data_format);
         let &[n, c, d, h, w] = self.dims(x).as_slice() else { bail!("a volume must have five axes") };
@@ -120,10 +113,12 @@ impl Importer<'_> {
             _ => self.push(&format!("{name}.taps"), Concat { axis: 4 }, &taps)?,
         };
         let image = self.reshape(&format!("{name}.image"), joined, &[n * depth, h, w, groups * kd * per_group])?;
-        let weights = kernel.to_shape((outputs, per_group, kd, kh, kw))?;
-        let weights = weights.permuted_axes([0, 3, 4, 2, 1]).as_standard_layout().into_owned();
-        let weights = weights.into_shape_with_order(IxDyn(&[outputs, kh, kw, kd * per_group]))?;
-        let mut operands = vec![image, self.graph.constant(format!("{name}.weight"), weights)];
+        let weights = kernel.rearranged(|at| {
+            let at = at.into_shape_with_order(IxDyn(&[outputs, per_group, kd, kh, kw]))?;
+            let at = at.permuted_axes(IxDyn(&[0, 3, 4, 2, 1])).as_standard_layout().into_owned();
+            Ok(at.into_shape_with_order(IxDyn(&[outputs, kh, kw, kd * per_group]))?)
+        })?;
+        let mut operands = vec![image, weights.add_to(&mut self.graph, format!("{name}.weight"))];
         operands.extend(self.conv_bias(name, bias, outputs)?);
         let [top, left] = [1, 2].map(|i| padding[i].pad_before);
         let [bottom, right] = [1, 2].map(|i| padding[i].pad_after);

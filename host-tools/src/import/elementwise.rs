@@ -216,6 +216,11 @@ impl Importer<'_> {
                 let uniform = tensor.as_uniform()?;
                 Some(Expr::Const(uniform.cast_to_scalar::<f32>().ok()?))
             }
+            Wire::Integers(integers) => {
+                let reals = integers.reals();
+                let first = *reals.first()?;
+                reals.iter().all(|&v| v == first).then_some(Expr::Const(first))
+            }
             Wire::Broken => None,
         }
     }

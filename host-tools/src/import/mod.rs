@@ -1,6 +1,6 @@
 //! ONNX → tract's typed, decluttered graph → IR.
 //!
-//! The raw model is vetted first, so that nothing that tract is known to get wrong, and nothing that it does
+//! Quantized nodes are rewritten first ([`quantized`]), and the model is vetted, so that nothing that tract is known to get wrong, and nothing that it does
 //! not know, reaches it. What tract leaves is then read operator by operator; a node that has no counterpart in the
 //! IR joins the list of the one [`Unsupported`] error.
 
@@ -13,6 +13,7 @@ mod opaque;
 mod pool;
 mod prelu;
 mod product;
+mod quantized;
 mod recurrent;
 mod reduce;
 mod resample;
@@ -69,19 +70,26 @@ pub fn input_names(path: impl AsRef<Path>) -> Result<Vec<String>> {
 /// # Errors
 /// If the model cannot be converted ([`Unsupported`] lists why).
 pub fn from_model(mut model: pb::ModelProto, dir: Option<&Path>, options: &Options) -> Result<Graph> {
-    vet::check(&model)?;
+    let (marks, refused) = quantized::rewrite(&mut model, dir);
+    vet::check(&model, &refused)?;
     let Some(graph) = model.graph.as_mut() else { bail!("the file holds no graph") };
     vet::fix_input_shapes(graph, options)?;
     graph.value_info.clear(); // may hold symbols that contradict the fixed input shapes
     let typed = quietly(|| declutter(&model, dir))?;
-    typed::import(&typed, &model)
+    typed::import(&typed, &model, marks)
+}
+
+/// tract's reader, which knows the operators that are opaque to it.
+fn reader() -> tract_onnx::Onnx {
+    let mut onnx = tract_onnx::onnx();
+    opaque::register(&mut onnx);
+    quantized::mark::register(&mut onnx);
+    onnx
 }
 
 /// tract's typed graph, decluttered; layout and products stay as the model has them.
 fn declutter(model: &pb::ModelProto, dir: Option<&Path>) -> Result<TypedModel> {
-    let mut onnx = tract_onnx::onnx();
-    opaque::register(&mut onnx);
-    let parsed = onnx.parse(model, dir.and_then(Path::to_str)).context("the graph cannot be read")?;
+    let parsed = reader().parse(model, dir.and_then(Path::to_str)).context("the graph cannot be read")?;
     if let [first, ..] = parsed.unresolved_inputs.as_slice() {
         bail!("tensor {first} is read, but nothing produces it");
     }

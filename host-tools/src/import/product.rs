@@ -1,11 +1,11 @@
 //! Matrix products with constant weights.
 
 use anyhow::{Context, Result, bail, ensure};
-use ndarray::{ArrayD, IxDyn};
+use ndarray::IxDyn;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 
-use super::typed::{Importer, Wire, floats};
+use super::typed::{Importer, Weights, Wire};
 use crate::ir::ValueId;
 use crate::ops::{conv2d::Conv2d, fully_connected::FullyConnected};
 
@@ -36,15 +36,15 @@ fn product(axes: &[Axis]) -> usize {
 
 impl Importer<'_> {
     pub(super) fn product(&mut self, node: &TypedNode, op: &EinSum, inputs: &[Wire]) -> Result<ValueId> {
-        ensure!(op.q_params.is_none(), "quantized ONNX nodes are not read yet: give the float model");
-        let (x_slot, w_slot, weights) = match inputs {
-            [Wire::Const(w), Wire::Value(_)] => (1, 0, floats(w)?),
-            [Wire::Value(_), Wire::Const(w)] => (0, 1, floats(w)?),
-            [_, _] => bail!("only constant weights: this is a product of two activations"),
+        let weights = [Weights::of(inputs, 0)?, Weights::of(inputs, 1)?];
+        let (x_slot, w_slot, weights) = match (inputs, weights) {
+            ([_, Wire::Value(_)], [Some(w), _]) => (1, 0, w),
+            ([Wire::Value(_), _], [_, Some(w)]) => (0, 1, w),
+            ([_, _], _) => bail!("only constant weights: this is a product of two activations"),
             _ => bail!("a product of {} operands: split it into products of two", inputs.len()),
         };
         let x = self.value(node, inputs, x_slot)?;
-        let roles = roles(op, (x_slot, &self.dims(x)), (w_slot, weights.shape()))?;
+        let roles = roles(op, (x_slot, &self.dims(x)), (w_slot, weights.reals.shape()))?;
         if product(&roles.batch) > 1 {
             self.grouped(node, x, weights, &roles)
         } else {
@@ -53,7 +53,7 @@ impl Importer<'_> {
     }
 
     /// One matrix for all rows: a fully connected layer.
-    fn dense(&mut self, node: &TypedNode, x: ValueId, w: ArrayD<f32>, roles: &Roles) -> Result<ValueId> {
+    fn dense(&mut self, node: &TypedNode, x: ValueId, w: Weights, roles: &Roles) -> Result<ValueId> {
         let (rows, inner, columns) = (&roles.rows, &roles.inner, &roles.columns);
         let (depth, outputs) = (product(inner), product(columns));
         // Axes of length 1 that one operand broadcasts stand among the rows or columns: their place does not matter.
@@ -61,22 +61,21 @@ impl Importer<'_> {
         let mut shape: Vec<usize> = rows.iter().map(|a| a.len).collect();
         shape.push(depth);
         let x = self.reshape(&format!("{}.rows", node.name), x, &shape)?;
-        let w = arrange(w, &[&roles.batch, rows, columns, inner], |a| a.w)?;
-        let w = w.into_shape_with_order(IxDyn(&[outputs, depth]))?;
-        let w = self.graph.constant(format!("{}.weight", node.name), w);
+        let w = arrange(&w, &[&roles.batch, rows, columns, inner], &[outputs, depth])?;
+        let w = w.add_to(&mut self.graph, format!("{}.weight", node.name));
         let y = self.push(&node.name, FullyConnected { clamp: None }, &[x, w])?;
         self.finish(node, y, &[&roles.batch, rows, columns])
     }
 
     /// A matrix for each batch: a 1×1 convolution with as many groups, the rows along the width.
-    fn grouped(&mut self, node: &TypedNode, x: ValueId, w: ArrayD<f32>, roles: &Roles) -> Result<ValueId> {
+    fn grouped(&mut self, node: &TypedNode, x: ValueId, w: Weights, roles: &Roles) -> Result<ValueId> {
         let (groups, rows) = (product(&roles.batch), product(&roles.rows));
         let (depth, outputs) = (product(&roles.inner), product(&roles.columns));
         let x = self.arrange(node, x, &[&roles.rows, &roles.batch, &roles.columns, &roles.inner], |a| a.x)?;
         let x = self.reshape(&format!("{}.rows", node.name), x, &[1, 1, rows, groups * depth])?;
-        let w = arrange(w, &[&roles.rows, &roles.batch, &roles.columns, &roles.inner], |a| a.w)?;
-        let w = w.into_shape_with_order(IxDyn(&[groups * outputs, 1, 1, depth]))?;
-        let w = self.graph.constant(format!("{}.weight", node.name), w);
+        let order: [&[Axis]; 4] = [&roles.rows, &roles.batch, &roles.columns, &roles.inner];
+        let w = arrange(&w, &order, &[groups * outputs, 1, 1, depth])?;
+        let w = w.add_to(&mut self.graph, format!("{}.weight", node.name));
         let conv = Conv2d { kernel: [1, 1], stride: [1, 1], pad: [0; 4], dilation: [1, 1], groups, clamp: None };
         let y = self.push(&node.name, conv, &[x, w])?;
         self.finish(node, y, &[&roles.rows, &roles.batch, &roles.columns])
@@ -107,11 +106,14 @@ impl Importer<'_> {
     }
 }
 
-/// The weights with their axes in the given order.
-fn arrange(w: ArrayD<f32>, order: &[&[Axis]], place: impl Fn(&Axis) -> Option<usize>) -> Result<ArrayD<f32>> {
-    let perm: Vec<usize> = order.iter().copied().flatten().filter_map(place).collect();
-    ensure!(perm.len() == w.ndim(), "an axis of the weights is not used");
-    Ok(w.permuted_axes(IxDyn(&perm)).as_standard_layout().into_owned())
+/// The weights with their axes in the given order, and then in the given shape.
+fn arrange(w: &Weights, order: &[&[Axis]], shape: &[usize]) -> Result<Weights> {
+    let perm: Vec<usize> = order.iter().copied().flatten().filter_map(|a| a.w).collect();
+    ensure!(perm.len() == w.reals.ndim(), "an axis of the weights is not used");
+    w.rearranged(|at| {
+        let at = at.permuted_axes(IxDyn(&perm)).as_standard_layout().into_owned();
+        Ok(at.into_shape_with_order(IxDyn(shape))?)
+    })
 }
 
 /// Sorts the axes of a product by their role.

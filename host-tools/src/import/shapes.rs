@@ -45,7 +45,7 @@ fn inferred(model: &ModelProto, refused: &HashSet<&str>) -> Option<HashMap<Strin
         node.attribute.clear();
     }
     super::quietly(|| {
-        let mut parsed = tract_onnx::onnx().parse(&model, None)?;
+        let mut parsed = super::reader().parse(&model, None)?;
         parsed.model.analyse(true).ok();
         let fact = |outlet: &OutletId| parsed.model.outlet_fact(*outlet).ok();
         let text = |fact: &InferenceFact| {

@@ -6,11 +6,13 @@ use anyhow::{Context, Result, bail, ensure};
 use ndarray::{ArrayD, IxDyn};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::{AxisOp, EvalOp};
 use tract_onnx::tract_core::ops as t;
 
 use super::opaque::Opaque;
+use super::quantized::mark::{Mark, Marked};
 use super::{Unsupported, UnsupportedNode, vet};
-use crate::ir::{Graph, Port, ValueId};
+use crate::ir::{Graph, Integers, Port, ValueId, gather, places};
 use crate::ops::{Op, expr::Expr, reshape::Reshape, transpose::Transpose};
 
 /// What an outlet of tract's graph is in the IR.
@@ -20,22 +22,35 @@ pub(super) enum Wire {
     Value(ValueId),
     /// A constant of any type.
     Const(Arc<Tensor>),
+    /// A constant of a quantized model.
+    Integers(Arc<Integers>),
     /// Truth values: where `expr` of the activation is not 0.
     Mask { of: ValueId, expr: Expr },
     /// The output of a node that is not supported, of no type that the IR has.
     Broken,
 }
 
+impl Wire {
+    /// The same, with the real numbers of a constant of integers.
+    fn real(&self) -> Result<Wire> {
+        let Wire::Integers(integers) = self else { return Ok(self.clone()) };
+        let reals = integers.reals();
+        let flat: Vec<f32> = reals.iter().copied().collect();
+        Ok(Wire::Const(Tensor::from_shape(reals.shape(), &flat)?.into()))
+    }
+}
+
 /// The state of the walk.
 pub(super) struct Importer<'m> {
     pub(super) model: &'m TypedModel,
     pub(super) graph: Graph,
+    pub(super) marks: Vec<Mark>,
     wires: HashMap<OutletId, Wire>,
 }
 
-/// Builds the IR of a decluttered graph; `proto` is the model that it was read from.
-pub(super) fn import(model: &TypedModel, proto: &ModelProto) -> Result<Graph> {
-    let mut importer = Importer { model, graph: Graph::default(), wires: HashMap::new() };
+/// Builds the IR of a decluttered graph; `proto` is the model that it was read from, `marks` what its marks stand for.
+pub(super) fn import(model: &TypedModel, proto: &ModelProto, marks: Vec<Mark>) -> Result<Graph> {
+    let mut importer = Importer { model, graph: Graph::default(), marks, wires: HashMap::new() };
     let names = OnnxNames::new(proto);
     let mut refused = Vec::new();
     for &outlet in model.input_outlets()? {
@@ -90,7 +105,10 @@ impl Importer<'_> {
             return self.replace(node);
         }
         let wires = match node.op_as::<Opaque>() {
-            Some(op) => self.opaque(node, op, &inputs)?.into_iter().map(Wire::Value).collect(),
+            Some(op) => {
+                let reals = inputs.iter().map(Wire::real).collect::<Result<Vec<_>>>()?;
+                self.opaque(node, op, &reals)?.into_iter().map(Wire::Value).collect()
+            }
             None => {
                 let wire = self.operator(node, &inputs);
                 vec![wire.or_else(|refused| self.claimed(node, &inputs).unwrap_or(Err(refused)))?]
@@ -135,6 +153,11 @@ impl Importer<'_> {
             self.rms_norm(node, op, inputs)?
         } else if op.is::<t::identity::Identity>() {
             return Ok(inputs[0].clone());
+        } else if let Some(op) = op.downcast_ref::<Marked>() {
+            return self.mark(node, op, inputs);
+        } else if let (Some(op), Wire::Integers(integers)) = (op.downcast_ref::<AxisOp>(), &inputs[0]) {
+            let at = moved(&integers.q, |places| op.eval_out_of_plan(tvec!(places.into())))?;
+            return Ok(Wire::Integers(integers.at(&at).into()));
         } else {
             return self.layout(node, inputs);
         };
@@ -184,6 +207,9 @@ impl Importer<'_> {
                 let data = floats(tensor)?;
                 Ok(self.graph.constant(format!("{}.{i}", node.name), data))
             }
+            Wire::Integers(integers) => {
+                Ok(self.graph.integers(format!("{}.{i}", node.name), integers.as_ref().clone()))
+            }
             Wire::Mask { .. } | Wire::Broken => {
                 bail!(
                     "only float tensors are read: operand {i} is {:?}",
@@ -215,6 +241,68 @@ impl Importer<'_> {
     /// The dimensions of a value.
     pub(super) fn dims(&self, value: ValueId) -> Vec<usize> {
         self.graph.value(value).shape.clone()
+    }
+}
+
+/// Where the elements of a constant of the shape of `of` are after tract has moved them.
+fn moved(of: &ArrayD<i32>, f: impl FnOnce(Tensor) -> TractResult<Option<TVec<TValue>>>) -> Result<ArrayD<usize>> {
+    let result = f(index_tensor(of.shape())?)?.context("tract moves no constants")?;
+    let moved = result.first().context("no result")?;
+    places_of(moved)
+}
+
+/// The places 0, 1, … in row-major order, for tract to move.
+fn index_tensor(shape: &[usize]) -> Result<Tensor> {
+    let len = shape.iter().product::<usize>() as i64;
+    Tensor::from_shape(shape, &(0..len).collect::<Vec<i64>>())
+}
+
+/// The places in a tensor that tract has moved.
+fn places_of(tensor: &Tensor) -> Result<ArrayD<usize>> {
+    let data = tensor.to_plain_array_view::<i64>()?;
+    Ok(ArrayD::from_shape_vec(IxDyn(data.shape()), data.iter().map(|&i| i as usize).collect())?)
+}
+
+/// Constant weights or biases, real numbers or integers.
+#[derive(Debug, Clone)]
+pub(super) struct Weights {
+    pub(super) reals: ArrayD<f32>,
+    integers: Option<Integers>,
+}
+
+impl Weights {
+    /// Operand `i`, if it is constant.
+    pub(super) fn of(inputs: &[Wire], i: usize) -> Result<Option<Self>> {
+        Ok(match inputs.get(i) {
+            Some(Wire::Const(tensor)) => Some(Self { reals: floats(tensor)?, integers: None }),
+            Some(Wire::Integers(integers)) => {
+                Some(Self { reals: integers.reals(), integers: Some(integers.as_ref().clone()) })
+            }
+            _ => None,
+        })
+    }
+
+    /// The elements at the places `at`, counted in row-major order.
+    pub(super) fn at(&self, at: &ArrayD<usize>) -> Self {
+        Self { reals: gather(&self.reals, at), integers: self.integers.as_ref().map(|i| i.at(at)) }
+    }
+
+    /// The elements as tract moves them.
+    pub(super) fn moved(&self, f: impl FnOnce(&Tensor) -> TractResult<Tensor>) -> Result<Self> {
+        Ok(self.at(&places_of(&f(&index_tensor(self.reals.shape())?)?)?))
+    }
+
+    /// The elements as ndarray moves them.
+    pub(super) fn rearranged(&self, f: impl FnOnce(ArrayD<usize>) -> Result<ArrayD<usize>>) -> Result<Self> {
+        Ok(self.at(&f(places(self.reals.shape()))?))
+    }
+
+    /// The graph's constant.
+    pub(super) fn add_to(self, graph: &mut Graph, name: String) -> ValueId {
+        match self.integers {
+            Some(integers) => graph.integers(name, integers),
+            None => graph.constant(name, self.reals),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use tract_onnx::pb::{
     tensor_shape_proto::dimension::Value as Dim, type_proto,
 };
 
+use super::quantized::mark::MARK;
 use super::shapes::{self, Shapes};
 use super::{Options, Unsupported, UnsupportedNode, opaque};
 
@@ -115,11 +116,16 @@ const READABLE: &[&str] = &[
 /// Oldest operator set whose meaning tract follows.
 const OLDEST_OPSET: i64 = 7;
 
-/// Lists every node and input that is refused whatever its context.
-pub(super) fn check(model: &ModelProto) -> Result<()> {
+/// The version of the standard operators.
+pub(super) fn opset(model: &ModelProto) -> i64 {
+    model.opset_import.iter().find(|o| matches!(o.domain.as_str(), "" | "ai.onnx")).map_or(0, |o| o.version)
+}
+
+/// Lists every node and input that is refused whatever its context, behind those that are `refused` already, with
+/// the reason.
+pub(super) fn check(model: &ModelProto, refused: &[(NodeProto, String)]) -> Result<()> {
     let Some(graph) = &model.graph else { bail!("the file holds no graph") };
-    let opset =
-        model.opset_import.iter().find(|o| matches!(o.domain.as_str(), "" | "ai.onnx")).map_or(0, |o| o.version);
+    let opset = opset(model);
     if opset < OLDEST_OPSET {
         bail!("operator set {opset} is too old: export the model with operator set 13 or later");
     }
@@ -129,7 +135,7 @@ pub(super) fn check(model: &ModelProto) -> Result<()> {
     let mut constants = constants(graph);
     let mut nodes: Vec<_> =
         inputs(graph).filter_map(|input| refuse_input(input).map(|a| input_entry(input, a))).collect();
-    let mut refused = Vec::new();
+    let mut refused: Vec<_> = refused.iter().map(|(node, advice)| (node, advice.clone())).collect();
     for node in &graph.node {
         refused.extend(refuse_node(node, opset, &constants).map(|advice| (node, advice)));
         if node.op_type == "Shape" || node.input.iter().all(|i| i.is_empty() || constants.contains(i.as_str())) {
@@ -239,6 +245,9 @@ fn constants(graph: &GraphProto) -> HashSet<&str> {
 
 fn refuse_node(node: &NodeProto, opset: i64, constants: &HashSet<&str>) -> Option<String> {
     let op = node.op_type.as_str();
+    if op == MARK {
+        return None;
+    }
     if !matches!(node.domain.as_str(), "" | "ai.onnx") {
         return Some(format!(
             "an operator of the domain {} is no standard ONNX: export the model with standard operators",
@@ -270,12 +279,6 @@ fn refuse_node(node: &NodeProto, opset: i64, constants: &HashSet<&str>) -> Optio
 /// What to do about an operator that is not read.
 fn advice(op: &str) -> &'static str {
     match op {
-        "QuantizeLinear" | "DequantizeLinear" | "DynamicQuantizeLinear" | "MatMulInteger" | "ConvInteger" => {
-            "quantized ONNX nodes are not read yet: give the float model and a calibration set"
-        }
-        _ if op.starts_with("QLinear") => {
-            "quantized ONNX nodes are not read yet: give the float model and a calibration set"
-        }
         "If" | "Loop" | "Scan" | "SequenceMap" => "control flow is not read: export a traced or unrolled model",
         "LogSoftmax" => "end the model with Softmax, or with the logits: the order of the classes is the same",
         "ArgMax" | "ArgMin" | "TopK" | "NonMaxSuppression" => "cut the model before this node: do it on the result",

@@ -8,7 +8,7 @@ use ndarray::ArrayD;
 use super::{Graph, ValueId};
 
 /// Runs the graph on `inputs` (device layout, in the order of `graph.inputs`) and hands every activation, graph
-/// inputs among them, to `observe`.
+/// inputs among them, to `observe`. Values with a [pin](super::Value::pin) are rounded and saturated as the pin says.
 ///
 /// # Errors
 /// If an input has the wrong shape, or an operator refuses its operands.
@@ -23,8 +23,12 @@ pub fn eval_observed(
     for (port, x) in graph.inputs.iter().zip(inputs) {
         let want = &graph.value(port.value).shape;
         ensure!(x.shape() == want.as_slice(), "input {}: shape {:?} given, {want:?} wanted", port.name, x.shape());
-        observe(port.value, x);
-        values[port.value.0] = Some(Cow::Borrowed(x));
+        let x = match graph.value(port.value).pin {
+            Some(pin) => Cow::Owned(x.mapv(|v| pin.round(v))),
+            None => Cow::Borrowed(x),
+        };
+        observe(port.value, &x);
+        values[port.value.0] = Some(x);
     }
     let mut last_use = vec![0; graph.values.len()];
     for (i, node) in graph.nodes.iter().enumerate() {
@@ -37,7 +41,10 @@ pub fn eval_observed(
             .map(|v| values[v.0].as_deref().with_context(|| format!("{}: operand not computed", node.name)))
             .collect::<Result<_>>()?;
         let results = node.op.eval_all(&operands).with_context(|| format!("node {}", node.name))?;
-        for (&out, y) in node.outputs.iter().zip(results) {
+        for (&out, mut y) in node.outputs.iter().zip(results) {
+            if let Some(pin) = graph.value(out).pin {
+                y.mapv_inplace(|v| pin.round(v));
+            }
             debug_assert_eq!(y.shape(), graph.value(out).shape.as_slice(), "{}", node.name);
             observe(out, &y);
             values[out.0] = Some(Cow::Owned(y));

@@ -5,13 +5,18 @@
 //! input, or is a constant.
 
 pub mod eval;
+mod integers;
 pub mod scalar;
 
 use std::sync::Arc;
 
+use anyhow::Context;
 use ndarray::ArrayD;
 
+pub use self::integers::Integers;
+pub(crate) use self::integers::{gather, places};
 use crate::ops::Op;
+use crate::quantize::QuantParams;
 
 /// Index of a [`Value`] in [`Graph::values`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,6 +50,11 @@ pub struct Value {
     pub kind: Kind,
     /// The elements, if the value is a constant.
     pub constant: Option<Arc<ArrayD<f32>>>,
+    /// The integers behind the elements, if the constant is one of a quantized model.
+    pub integers: Option<Arc<Integers>>,
+    /// The quantization that the model itself prescribes for an activation: the device's tensor has it, and no
+    /// calibration is needed for it.
+    pub pin: Option<QuantParams>,
 }
 
 impl Value {
@@ -107,7 +117,11 @@ impl Graph {
 
     /// Adds an activation.
     pub fn activation_of(&mut self, kind: Kind, name: impl Into<String>, shape: &[usize]) -> ValueId {
-        self.values.push(Value { name: name.into(), shape: shape.to_vec(), kind, constant: None });
+        self.add(Value { name: name.into(), shape: shape.to_vec(), kind, constant: None, integers: None, pin: None })
+    }
+
+    fn add(&mut self, value: Value) -> ValueId {
+        self.values.push(value);
         ValueId(self.values.len() - 1)
     }
 
@@ -119,8 +133,35 @@ impl Graph {
     /// Adds a constant.
     pub fn constant_of(&mut self, kind: Kind, name: impl Into<String>, data: ArrayD<f32>) -> ValueId {
         let shape = data.shape().to_vec();
-        self.values.push(Value { name: name.into(), shape, kind, constant: Some(Arc::new(data)) });
-        ValueId(self.values.len() - 1)
+        let data = if data.is_standard_layout() { data } else { data.as_standard_layout().into_owned() };
+        self.add(Value { name: name.into(), shape, kind, constant: Some(Arc::new(data)), integers: None, pin: None })
+    }
+
+    /// Adds a constant of real numbers of a quantized model.
+    pub fn integers(&mut self, name: impl Into<String>, integers: Integers) -> ValueId {
+        let id = self.constant(name, integers.reals());
+        let integers = integers.at(&places(integers.q.shape()));
+        self.value_mut(id).integers = Some(Arc::new(integers));
+        id
+    }
+
+    /// Adds a constant with the elements of the constant `id`, and the integers behind them, at other places:
+    /// `rearrange` gets the places 0, 1, … in row-major order under the old shape and returns the new constant's.
+    ///
+    /// # Errors
+    /// Those of `rearrange`; if `id` is no constant.
+    pub fn rearranged(
+        &mut self,
+        id: ValueId,
+        rearrange: impl FnOnce(ArrayD<usize>) -> anyhow::Result<ArrayD<usize>>,
+    ) -> anyhow::Result<ValueId> {
+        let mut value = self.value(id).clone();
+        let data = value.constant.as_ref().with_context(|| format!("{} is no constant", value.name))?;
+        let at = rearrange(places(&value.shape))?.as_standard_layout().into_owned();
+        value.shape = at.shape().to_vec();
+        value.constant = Some(Arc::new(gather(data, &at)));
+        value.integers = value.integers.map(|integers| Arc::new(integers.at(&at)));
+        Ok(self.add(value))
     }
 
     /// Appends a node; returns its first output.

@@ -178,8 +178,7 @@ impl HostOp for Conv2d {
 
 impl Lower for Conv2d {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let w = cx.data(1)?.as_standard_layout();
-        let w = w.as_slice().context("weights are contiguous")?;
+        let w = cx.weights(1)?;
         let &[filters, kernel_h, kernel_w, depth] = cx.shape(1)? else { bail!("weights must have four axes") };
         let in_channels = *cx.shape(0)?.last().context("input has no axis")?;
         let per_filter = kernel_h * kernel_w * depth;

@@ -1,6 +1,6 @@
 //! Matrix product with constant weights over the last axis.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use ndarray::{Array2, ArrayD, IxDyn, linalg::general_mat_mul};
 use teff::format::DataType;
 use teff::ops::{FULLY_CONNECTED, fully_connected};
@@ -55,8 +55,7 @@ impl HostOp for FullyConnected {
 
 impl Lower for FullyConnected {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let w = cx.data(1)?.as_standard_layout();
-        let w = w.as_slice().context("weights are contiguous")?;
+        let w = cx.weights(1)?;
         let &[outputs, inputs] = cx.shape(1)? else { bail!("weights must have two axes") };
         let bias = (cx.operand_count() > 2).then_some(2);
         let quantized = cx.per_channel(w, outputs, |i| i / inputs, bias)?;

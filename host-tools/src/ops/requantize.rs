@@ -5,12 +5,20 @@ use ndarray::ArrayD;
 use teff::fixed::Multiplier;
 use teff::ops::{REQUANTIZE, requantize};
 
+use crate::quantize::QuantParams;
 use crate::quantize::lower::{Lower, Lowering};
 use super::{HostOp, shape::arity};
 
-/// The identity in float; on the device the same values under another scale and zero point.
+/// The same values under another scale and zero point: rounded and saturated to the given ones, or as the device's
+/// tensor has them.
+///
+/// With parameters it stands for the quantization that a quantized model prescribes at this point. While the passes
+/// run, such a node keeps its operand and its result apart; the last of them makes it a [pin](crate::ir::Value::pin).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Requantize;
+pub struct Requantize {
+    /// The model's scale and zero point, if it prescribes them.
+    pub to: Option<QuantParams>,
+}
 
 impl HostOp for Requantize {
     fn infer(&self, inputs: &[&[usize]]) -> Result<Vec<usize>> {
@@ -19,7 +27,10 @@ impl HostOp for Requantize {
     }
 
     fn eval(&self, inputs: &[&ArrayD<f32>]) -> Result<ArrayD<f32>> {
-        Ok(inputs[0].clone())
+        Ok(match self.to {
+            Some(to) => inputs[0].mapv(|v| to.round(v)),
+            None => inputs[0].clone(),
+        })
     }
 }
 

@@ -30,8 +30,8 @@ impl HostOp for Table {
 impl Lower for Table {
     fn rule(&self) -> Rule {
         match self.function {
-            Function::Sigmoid | Function::HardSigmoid { .. } => Rule::Fixed(QuantParams::UNIT),
-            Function::Tanh => Rule::Fixed(QuantParams::SIGNED_UNIT),
+            Function::Sigmoid | Function::HardSigmoid { .. } => Rule::Natural(QuantParams::UNIT),
+            Function::Tanh => Rule::Natural(QuantParams::SIGNED_UNIT),
             _ => Rule::Calibrated,
         }
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use ndarray::{ArrayD, Axis, IxDyn};
 
 use super::{fuse::shorter_name, sweep};
-use crate::ir::{Graph, ValueId};
+use crate::ir::{Graph, Integers, ValueId, gather};
 use crate::ops::{Op, clamp::Clamp};
 
 /// Folds products and sums with constants into convolutions and fully connected layers.
@@ -15,7 +15,50 @@ pub(super) fn run(graph: &mut Graph) -> Result<bool> {
 /// `y = factor·x + term`, channel by channel.
 struct Affine {
     factor: ArrayD<f32>,
-    term: ArrayD<f32>,
+    term: Constant,
+}
+
+/// Real numbers, and the integers behind them, if a quantized model has them.
+struct Constant {
+    reals: ArrayD<f32>,
+    integers: Option<Integers>,
+}
+
+impl Constant {
+    fn of(graph: &Graph, id: ValueId) -> Self {
+        let value = graph.value(id);
+        let reals = value.constant.as_deref().cloned().unwrap_or_default();
+        Self { reals, integers: value.integers.as_deref().cloned() }
+    }
+
+    fn zeros(channels: usize) -> Self {
+        Self { reals: ArrayD::zeros(IxDyn(&[channels])), integers: None }
+    }
+
+    /// Every element times the factor in its place.
+    fn scaled(self, factor: &ArrayD<f32>) -> Self {
+        let integers = self.integers.and_then(|integers| integers.scaled(factor));
+        Self { reals: self.reals * factor, integers }
+    }
+
+    /// The sum; it keeps the integers of a summand only if the other is 0 everywhere.
+    fn plus(self, other: Self) -> Self {
+        let zero = |c: &Self| c.reals.iter().all(|&v| v == 0.0);
+        let integers = match (zero(&self), zero(&other)) {
+            (_, true) => self.integers,
+            (true, false) => other.integers,
+            _ => None,
+        };
+        Self { reals: self.reals + other.reals, integers }
+    }
+
+    /// The graph's constant.
+    fn add_to(self, graph: &mut Graph, name: String) -> ValueId {
+        match self.integers {
+            Some(integers) => graph.integers(name, integers),
+            None => graph.constant(name, self.reals),
+        }
+    }
 }
 
 /// Node `at` as an affine function of its activation, whose last axis has `channels` elements, and its bounds.
@@ -29,24 +72,27 @@ fn affine(graph: &Graph, at: usize, channels: usize) -> Option<(Affine, ValueId,
     };
     let [a, b] = *node.inputs.as_slice() else { return None };
     let (x, constant, swapped) = match (graph.data(a), graph.data(b)) {
-        (None, Some(c)) => (a, c, false),
-        (Some(c), None) => (b, c, true),
+        (None, Some(_)) => (a, b, false),
+        (Some(_), None) => (b, a, true),
         _ => return None,
     };
     if graph.value(x).shape != graph.value(node.outputs[0]).shape {
         return None;
     }
-    let last = constant.shape().last().copied().unwrap_or(1);
-    if constant.len() != last || (last != 1 && last != channels) {
+    let shape = &graph.value(constant).shape;
+    let last = shape.last().copied().unwrap_or(1);
+    if graph.value(constant).len() != last || (last != 1 && last != channels) {
         return None;
     }
-    let constant = constant.to_shape(IxDyn(&[last])).ok()?.broadcast(IxDyn(&[channels]))?.to_owned();
+    let per_channel = ArrayD::from_shape_fn(IxDyn(&[channels]), |at| at[0] % last);
+    let Constant { reals, integers } = Constant::of(graph, constant);
+    let constant = Constant { reals: gather(&reals, &per_channel), integers: integers.map(|i| i.at(&per_channel)) };
     let filled = |v: f32| ArrayD::from_elem(IxDyn(&[channels]), v);
     let affine = match (&node.op, swapped) {
         (Op::Add(_), _) => Affine { factor: filled(1.0), term: constant },
-        (Op::Sub(_), false) => Affine { factor: filled(1.0), term: -constant },
+        (Op::Sub(_), false) => Affine { factor: filled(1.0), term: constant.scaled(&filled(-1.0)) },
         (Op::Sub(_), true) => Affine { factor: filled(-1.0), term: constant },
-        (Op::Mul(_), _) => Affine { factor: constant, term: filled(0.0) },
+        (Op::Mul(_), _) => Affine { factor: constant.reals, term: Constant::zeros(channels) },
         _ => return None,
     };
     Some((affine, x, clamp))
@@ -77,11 +123,12 @@ fn behind(graph: &mut Graph, at: usize) -> Result<bool> {
         _ => return Ok(false),
     }
     let mut node = graph.nodes[producer].clone();
-    let mut weights = weights(graph, node.inputs[1]);
-    for (mut output, &factor) in weights.axis_iter_mut(Axis(0)).zip(&affine.factor) {
-        output *= factor;
-    }
-    let bias = bias(graph, &node.inputs, channels) * &affine.factor + &affine.term;
+    let weights = Constant::of(graph, node.inputs[1]);
+    // (O) → (O, 1, …): a factor for each output channel
+    let mut shape = vec![1; weights.reals.ndim()];
+    shape[0] = channels;
+    let weights = weights.scaled(&affine.factor.clone().into_shape_with_order(IxDyn(&shape))?);
+    let bias = bias(graph, &node.inputs, channels).scaled(&affine.factor).plus(affine.term);
     set_weights(graph, &mut node.inputs, weights, bias);
     node.name = shorter_name(&node.name, &graph.nodes[at].name);
     node.outputs = graph.nodes[at].outputs.clone();
@@ -89,7 +136,8 @@ fn behind(graph: &mut Graph, at: usize) -> Result<bool> {
     Ok(true)
 }
 
-/// An affine node before a linear one; a term only where there is no padding, which it would not reach.
+/// An affine node before a linear one; a term only where there is no padding, which it would not reach, and different
+/// factors only where the weights are no integers of a quantized model, which stay as they are.
 fn before(graph: &mut Graph, at: usize) -> Result<bool> {
     let Some((outputs, _)) = linear(graph, at) else { return Ok(false) };
     let node = &graph.nodes[at];
@@ -101,46 +149,47 @@ fn before(graph: &mut Graph, at: usize) -> Result<bool> {
         Op::Conv2d(op) => (op.groups, op.pad != [0; 4]),
         _ => (1, false),
     };
-    if graph.sole_consumer(x).is_none() || (padded && affine.term.iter().any(|&t| t != 0.0)) {
+    let term = &affine.term.reals;
+    if graph.sole_consumer(x).is_none() || (padded && term.iter().any(|&t| t != 0.0)) {
         return Ok(false);
     }
     let mut inputs = node.inputs.clone();
-    let mut bias = bias(graph, &inputs, outputs);
-    let mut weights = weights(graph, inputs[1]);
-    let last = Axis(weights.ndim() - 1);
-    let per_group = weights.len_of(last);
-    for (o, mut output) in weights.axis_iter_mut(Axis(0)).enumerate() {
+    let weights = Constant::of(graph, inputs[1]);
+    let uniform = affine.factor.iter().all(|&f| f == affine.factor[[0]]);
+    if weights.integers.is_some() && !uniform {
+        return Ok(false);
+    }
+    let mut shifted = ArrayD::<f32>::zeros(IxDyn(&[outputs]));
+    let mut factors = ArrayD::<f32>::ones(weights.reals.raw_dim());
+    let last = Axis(weights.reals.ndim() - 1);
+    let per_group = weights.reals.len_of(last);
+    for (o, output) in weights.reals.axis_iter(Axis(0)).enumerate() {
         let group = o / (outputs / groups);
         for i in 0..per_group {
             let channel = group * per_group + i;
-            let mut taps = output.index_axis_mut(Axis(last.0 - 1), i);
-            bias[[o]] += taps.sum() * affine.term[[channel]];
-            taps *= affine.factor[[channel]];
+            shifted[[o]] += output.index_axis(Axis(last.0 - 1), i).sum() * term[[channel]];
+            factors.index_axis_mut(Axis(0), o).index_axis_mut(Axis(last.0 - 1), i).fill(affine.factor[[channel]]);
         }
     }
+    let bias = bias(graph, &inputs, outputs).plus(Constant { reals: shifted, integers: None });
     inputs[0] = source;
-    set_weights(graph, &mut inputs, weights, bias);
+    set_weights(graph, &mut inputs, weights.scaled(&factors), bias);
     graph.nodes[at].inputs = inputs;
     Ok(true)
 }
 
-fn weights(graph: &Graph, id: ValueId) -> ArrayD<f32> {
-    graph.data(id).map(|d| d.as_ref().clone()).unwrap_or_default()
-}
-
-fn bias(graph: &Graph, inputs: &[ValueId], channels: usize) -> ArrayD<f32> {
-    let given = inputs.get(2).and_then(|&b| graph.data(b));
-    given.map_or_else(|| ArrayD::zeros(IxDyn(&[channels])), |b| b.as_ref().clone())
+fn bias(graph: &Graph, inputs: &[ValueId], channels: usize) -> Constant {
+    inputs.get(2).map_or_else(|| Constant::zeros(channels), |&b| Constant::of(graph, b))
 }
 
 /// Replaces weights and bias; a bias of zeros is left out.
-fn set_weights(graph: &mut Graph, inputs: &mut Vec<ValueId>, weights: ArrayD<f32>, bias: ArrayD<f32>) {
+fn set_weights(graph: &mut Graph, inputs: &mut Vec<ValueId>, weights: Constant, bias: Constant) {
     let name = graph.value(inputs[1]).name.clone();
     inputs.truncate(2);
-    inputs[1] = graph.constant(name.clone(), weights);
-    if bias.iter().any(|&b| b != 0.0) {
+    inputs[1] = weights.add_to(graph, name.clone());
+    if bias.reals.iter().any(|&b| b != 0.0) {
         let stem = name.strip_suffix(".weight").unwrap_or(&name);
-        inputs.push(graph.constant(format!("{stem}.bias"), bias));
+        inputs.push(bias.add_to(graph, format!("{stem}.bias")));
     }
 }
 

@@ -9,6 +9,7 @@ mod compact;
 mod fold;
 mod fuse;
 mod permute_weights;
+mod pins;
 mod ports;
 #[cfg(test)]
 mod random;
@@ -51,6 +52,7 @@ pub fn run(graph: &mut Graph) -> Result<()> {
     // Straight chains only now: as long as they could, they were to vanish in weights and bounds.
     to_fixed_point(graph, &[scalar::straight])?;
     to_fixed_point(graph, CLEAN)?;
+    pins::run(graph);
     compact::run(graph);
     Ok(())
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use ndarray::{ArrayD, Axis, IxDyn, concatenate};
 
 use super::sweep;
-use crate::ir::{Graph, ValueId};
+use crate::ir::{Graph, ValueId, places};
 use crate::ops::{Op, reshape::Reshape, transpose::Transpose};
 
 /// Takes transposes that are flattened into a row of a fully connected layer, alone or as part of a concatenation.
@@ -14,7 +14,10 @@ pub(super) fn run(graph: &mut Graph) -> Result<bool> {
             return Ok(false);
         }
         let (x, w) = (graph.nodes[at].inputs[0], graph.nodes[at].inputs[1]);
-        let Some(weights) = graph.data(w).cloned() else { return Ok(false) };
+        if graph.data(w).is_none() {
+            return Ok(false);
+        }
+        let columns = places(&graph.value(w).shape);
         let Some(producer) = graph.producer(x) else { return Ok(false) };
         let node = graph.nodes[producer].clone();
         let parts = match &node.op {
@@ -26,7 +29,7 @@ pub(super) fn run(graph: &mut Graph) -> Result<bool> {
         let mut start = 0;
         for (part, source) in parts.iter().zip(&mut sources) {
             let len = graph.value(*part).shape.last().copied().unwrap_or(1);
-            let columns = weights.slice_axis(Axis(1), (start..start + len).into()).to_owned();
+            let columns = columns.slice_axis(Axis(1), (start..start + len).into()).to_owned();
             start += len;
             blocks.push(match flattened(graph, *part) {
                 Some((input, row)) => {
@@ -53,7 +56,7 @@ pub(super) fn run(graph: &mut Graph) -> Result<bool> {
             _ => sources[0],
         };
         let views: Vec<_> = blocks.iter().map(|b| b.view()).collect();
-        let weights = graph.constant(graph.value(w).name.clone(), concatenate(Axis(1), &views)?);
+        let weights = graph.rearranged(w, |_| Ok(concatenate(Axis(1), &views)?))?;
         graph.nodes[at + inserted].inputs[0] = row;
         graph.nodes[at + inserted].inputs[1] = weights;
         Ok(true)
@@ -92,7 +95,7 @@ fn flattened(graph: &Graph, value: ValueId) -> Option<(ValueId, Row)> {
 }
 
 /// Columns in the order before the transpose.
-fn reorder(columns: ArrayD<f32>, row: &Row) -> Result<ArrayD<f32>> {
+fn reorder(columns: ArrayD<usize>, row: &Row) -> Result<ArrayD<usize>> {
     let shape = columns.shape().to_vec();
     let split: Vec<usize> = shape[..1].iter().chain(&row.dims).copied().collect();
     let perm: Vec<usize> = [0].into_iter().chain(row.transpose.inverse().perm.iter().map(|p| p + 1)).collect();

@@ -1,10 +1,11 @@
 //! Operators that do nothing, and pairs that are one.
 
 use anyhow::Result;
+use ndarray::ArrayD;
 
 use super::sweep;
-use crate::ir::{Graph, Value, ValueId, scalar};
-use crate::ops::{Op, reduce_mean::ReduceMean, reshape::Reshape};
+use crate::ir::{Graph, Integers, Value, ValueId, places, scalar};
+use crate::ops::{Op, mul::Mul, reduce_mean::ReduceMean, requantize::Requantize, reshape::Reshape};
 
 /// Removes operators that do nothing, computes what depends on constants only, merges neighbours of one kind and
 /// drops repetitions.
@@ -56,9 +57,42 @@ fn constant(graph: &mut Graph, at: usize) -> Result<bool> {
         return Ok(false);
     }
     let Value { name, kind, .. } = graph.value(y).clone();
-    let folded = graph.constant_of(kind, name, result);
+    let folded = match integers(graph, at)? {
+        Some(integers) => graph.integers(name, integers),
+        None => graph.constant_of(kind, name, result),
+    };
     graph.replace_uses(y, folded);
     Ok(true)
+}
+
+/// The integers behind the result of a node whose operands are all constants: those of its operand, moved or scaled, or
+/// those to which it rounds.
+fn integers(graph: &Graph, at: usize) -> Result<Option<Integers>> {
+    let node = &graph.nodes[at];
+    let operand = |i: usize| graph.value(node.inputs[i]);
+    if let (Op::Requantize(Requantize { to: Some(to) }), Some(data)) = (&node.op, &operand(0).constant) {
+        let q = data.mapv(|v| i32::from(to.quantize(v)) - to.zero_point);
+        let step = ArrayD::from_elem(data.raw_dim(), to.scale);
+        return Ok(Some(Integers { q, step }));
+    }
+    if let Op::Mul(Mul { clamp: None }) = node.op {
+        let scaled = |i: usize| {
+            let factor = graph.data(node.inputs[1 - i])?.broadcast(operand(i).shape.as_slice())?.to_owned();
+            operand(i).integers.as_ref()?.as_ref().clone().scaled(&factor)
+        };
+        return Ok(scaled(0).or_else(|| scaled(1)));
+    }
+    let (Some(integers), true) =
+        (&operand(0).integers, matches!(node.op, Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_)))
+    else {
+        return Ok(None);
+    };
+    // The operator itself moves the places, which f32 counts exactly.
+    if operand(0).len() >= 1 << 24 {
+        return Ok(None);
+    }
+    let at = node.op.eval(&[&places(&operand(0).shape).mapv(|i| i as f32)])?;
+    Ok(Some(integers.at(&at.mapv(|i| i as usize))))
 }
 
 /// A node that does with its producer what one operator can do.

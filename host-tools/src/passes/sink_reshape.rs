@@ -4,7 +4,7 @@ use anyhow::Result;
 use ndarray::IxDyn;
 
 use super::sweep;
-use crate::ir::{Graph, Value, ValueId};
+use crate::ir::{Graph, ValueId};
 use crate::ops::{Op, reshape::Reshape};
 
 /// Moves every reshape one operator further down.
@@ -51,10 +51,8 @@ fn operands(graph: &mut Graph, at: usize) -> Result<Option<Vec<ValueId>>> {
         return Ok(None); // the constant widens the activation
     }
     let Some(shape) = constant_before(data.shape(), from, to) else { return Ok(None) };
-    let data = data.as_ref().clone().into_shape_with_order(IxDyn(&shape))?;
-    let Value { name, kind, .. } = graph.value(node.inputs[constant]).clone();
     let mut inputs = vec![x, x];
-    inputs[constant] = graph.constant_of(kind, name, data);
+    inputs[constant] = graph.rearranged(node.inputs[constant], |at| Ok(at.into_shape_with_order(IxDyn(&shape))?))?;
     Ok(Some(inputs))
 }
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use ndarray::IxDyn;
 
 use super::{simplify::moves_only_ones, sweep};
-use crate::ir::{Graph, Value, ValueId};
+use crate::ir::{Graph, ValueId};
 use crate::ops::{
     Op, concat::Concat, pad::Pad, reduce_mean::ReduceMean, reduce_sum::ReduceSum, reshape::Reshape, slice::Slice,
     transpose::Transpose,
@@ -106,13 +106,12 @@ fn untransposed(graph: &mut Graph, at: usize, transpose: &Transpose) -> Result<O
     let mut inserted = 0;
     let mut operands = Vec::with_capacity(inputs.len());
     for i in inputs {
-        let operand = if let Some(data) = graph.data(i) {
-            let mut shape = vec![1; rank - data.ndim()];
-            shape.extend(data.shape());
-            let data = data.as_ref().clone().into_shape_with_order(IxDyn(&shape))?;
-            let data = data.permuted_axes(IxDyn(&inverse.perm)).as_standard_layout().into_owned();
-            let Value { name, kind, .. } = graph.value(i).clone();
-            graph.constant_of(kind, name, data)
+        let operand = if graph.data(i).is_some() {
+            graph.rearranged(i, |at| {
+                let mut shape = vec![1; rank - at.ndim()];
+                shape.extend(at.shape());
+                Ok(at.into_shape_with_order(IxDyn(&shape))?.permuted_axes(IxDyn(&inverse.perm)))
+            })?
         } else if let Some((_, x)) = source(graph, i).filter(|(t, _)| t == transpose) {
             x
         } else {

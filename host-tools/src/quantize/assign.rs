@@ -5,11 +5,11 @@ use anyhow::{Context, Result};
 use super::lower::constant_params;
 use super::params::QuantParams;
 use crate::calibrate::Range;
-use crate::ir::{Graph, Kind, Node, ValueId};
+use crate::ir::{Graph, Kind, Node, Value, ValueId};
 use crate::ops::Op;
 use crate::ops::requantize::Requantize;
 
-/// Where the quantization of an operator's output comes from.
+/// Where the quantization of an operator's output comes from, unless the model [prescribes](crate::ir::Value::pin) it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rule {
     /// From the calibrated range.
@@ -20,27 +20,48 @@ pub enum Rule {
     SameIfNear,
     /// From the calibrated range, and every input must have it too.
     SharedWithInputs,
-    /// Fixed by the operator.
+    /// The operator gives this one only.
     Fixed(QuantParams),
+    /// This one, which fits all values that the operator gives.
+    Natural(QuantParams),
 }
 
 /// Output ranges of at least this part of the input's keep the input's quantization under [`Rule::SameIfNear`].
 const NEAR: f32 = 0.9;
 
+/// The activations whose quantization follows neither from the model nor from their operator: they need a calibrated
+/// range. None in a model that is quantized throughout.
+pub fn uncalibrated(graph: &Graph) -> Vec<ValueId> {
+    let given = |v: &Value| v.pin.is_some() || v.constant.is_some() || v.kind != Kind::Real;
+    let mut known: Vec<bool> = graph.values.iter().map(given).collect();
+    let mut missing: Vec<ValueId> = graph.inputs.iter().map(|p| p.value).filter(|v| !known[v.0]).collect();
+    for node in &graph.nodes {
+        let (y, others) = (node.outputs[0], &node.outputs[1..]);
+        missing.extend(others.iter().filter(|v| !known[v.0]));
+        known[y.0] |= match node.op.rule() {
+            Rule::Fixed(_) | Rule::Natural(_) => true,
+            Rule::SameAsInput | Rule::SameIfNear => known[node.inputs[0].0],
+            Rule::SharedWithInputs => node.inputs.iter().all(|i| known[i.0]),
+            Rule::Calibrated => false,
+        };
+        // What depends on a missing one is not listed again, unless its own rule is a range.
+        if !known[y.0] && matches!(node.op.rule(), Rule::Calibrated | Rule::SharedWithInputs) {
+            missing.push(y);
+        }
+    }
+    missing
+}
+
 /// Assigns quantization to every activation, and inserts [`Requantize`] nodes where an operator wants its inputs
-/// alike and their producers cannot deliver that.
+/// alike and their producers cannot deliver that, and where it cannot deliver what the model prescribes.
 ///
 /// # Errors
 /// If an activation has no range.
 pub fn assign(graph: &mut Graph, ranges: &[Option<Range>]) -> Result<Vec<Option<QuantParams>>> {
-    let mut quant: Vec<Option<QuantParams>> =
-        ranges.iter().map(|r| r.map(|r| QuantParams::from_range(r.min, r.max))).collect();
-    let get = |quant: &[Option<QuantParams>], graph: &Graph, id: ValueId| {
-        if let Some(data) = graph.data(id) {
-            return Ok(constant_params(data));
-        }
-        quant[id.0].with_context(|| format!("{}: no calibrated range", graph.value(id).name))
+    let own = |(value, range): (&Value, &Option<Range>)| {
+        value.pin.or_else(|| range.map(|r| QuantParams::from_range(r.min, r.max)))
     };
+    let mut quant: Vec<Option<QuantParams>> = graph.values.iter().zip(ranges).map(own).collect();
     let mut rules = Vec::new();
     for node in &graph.nodes {
         let (x, y) = (node.inputs[0], node.outputs[0]);
@@ -50,9 +71,14 @@ pub fn assign(graph: &mut Graph, ranges: &[Option<Range>]) -> Result<Vec<Option<
             continue;
         }
         let rule = match node.op.rule() {
-            Rule::SameIfNear => {
-                let width = |id: ValueId| ranges[id.0].map_or(0.0, |r| r.max.max(0.0) - r.min.min(0.0));
-                if width(y) >= NEAR * width(x) { Rule::SameAsInput } else { Rule::Calibrated }
+            Rule::SameIfNear => same_if_near(graph, ranges, &quant, x, y),
+            Rule::Natural(natural) => {
+                quant[y.0] = graph.value(y).pin.or(Some(natural));
+                Rule::Natural(natural)
+            }
+            Rule::SharedWithInputs if quant[y.0].is_none() => {
+                quant[y.0] = covering(graph, &quant, &node.inputs);
+                Rule::SharedWithInputs
             }
             rule => rule,
         };
@@ -70,22 +96,76 @@ pub fn assign(graph: &mut Graph, ranges: &[Option<Range>]) -> Result<Vec<Option<
             adopt(graph, &rules, &mut quant, input, wanted);
         }
     }
-    for (node, rule) in graph.nodes.iter().zip(&rules) {
-        if *rule == Rule::SameAsInput {
-            quant[node.outputs[0].0] = Some(get(&quant, graph, node.inputs[0])?);
+    // What an operator delivers, where the model prescribes something else.
+    let mut delivered = vec![None; graph.nodes.len()];
+    for (i, (node, rule)) in graph.nodes.iter().zip(&rules).enumerate() {
+        let y = node.outputs[0];
+        if graph.value(y).kind != Kind::Real {
+            continue;
         }
+        let own = match rule {
+            Rule::SameAsInput => get(&quant, graph, node.inputs[0])?,
+            Rule::Fixed(fixed) => *fixed,
+            _ => get(&quant, graph, y)?,
+        };
+        let pin = graph.value(y).pin.unwrap_or(own);
+        delivered[i] = (own != pin).then_some(own);
+        quant[y.0] = Some(pin);
     }
-    insert_requantize(graph, &rules, &mut quant)?;
+    insert_requantize(graph, &rules, &delivered, &mut quant);
     Ok(quant)
+}
+
+fn get(quant: &[Option<QuantParams>], graph: &Graph, id: ValueId) -> Result<QuantParams> {
+    let known = constant_params(graph.value(id)).or(quant[id.0]);
+    known.with_context(|| format!("{}: no calibrated range", graph.value(id).name))
+}
+
+/// What [`Rule::SameIfNear`] comes to.
+fn same_if_near(
+    graph: &Graph,
+    ranges: &[Option<Range>],
+    quant: &[Option<QuantParams>],
+    x: ValueId,
+    y: ValueId,
+) -> Rule {
+    if let Some(pin) = graph.value(y).pin {
+        return if quant[x.0] == Some(pin) { Rule::SameAsInput } else { Rule::Calibrated };
+    }
+    let Some(range) = ranges[y.0] else { return Rule::SameAsInput };
+    let of_input = graph.value(x).pin.map(|pin| pin.range()).or_else(|| ranges[x.0].map(|r| (r.min, r.max)));
+    let width = |(min, max): (f32, f32)| max.max(0.0) - min.min(0.0);
+    if width((range.min, range.max)) >= NEAR * of_input.map_or(0.0, width) {
+        Rule::SameAsInput
+    } else {
+        Rule::Calibrated
+    }
+}
+
+/// The quantization that holds the values of all operands: theirs, if they are alike.
+fn covering(graph: &Graph, quant: &[Option<QuantParams>], operands: &[ValueId]) -> Option<QuantParams> {
+    let is_real = |i: &&ValueId| graph.data(**i).is_none() && graph.value(**i).kind == Kind::Real;
+    let operands = operands.iter().filter(is_real);
+    let operands: Vec<QuantParams> = operands.map(|i| quant[i.0]).collect::<Option<_>>()?;
+    let first = *operands.first()?;
+    if operands.iter().all(|&q| q == first) {
+        return Some(first);
+    }
+    let ends = operands.iter().map(QuantParams::range);
+    let (min, max) = ends.fold((0.0_f32, 0.0_f32), |(min, max), (low, high)| (min.min(low), max.max(high)));
+    Some(QuantParams::from_range(min, max))
 }
 
 /// Gives `id` the quantization `wanted`, and so on towards its producers, if nothing else depends on it.
 fn adopt(graph: &Graph, rules: &[Rule], quant: &mut [Option<QuantParams>], id: ValueId, wanted: QuantParams) -> bool {
     let (Some(producer), Some(_)) = (graph.producer(id), graph.sole_consumer(id)) else { return false };
+    if graph.value(id).pin.is_some() {
+        return false;
+    }
     let free = match rules[producer] {
         Rule::Calibrated | Rule::SharedWithInputs => true,
         Rule::SameAsInput => adopt(graph, rules, quant, graph.nodes[producer].inputs[0], wanted),
-        Rule::Fixed(_) | Rule::SameIfNear => false,
+        Rule::Fixed(_) | Rule::Natural(_) | Rule::SameIfNear => false,
     };
     if free {
         quant[id.0] = Some(wanted);
@@ -93,32 +173,46 @@ fn adopt(graph: &Graph, rules: &[Rule], quant: &mut [Option<QuantParams>], id: V
     free
 }
 
-fn insert_requantize(graph: &mut Graph, rules: &[Rule], quant: &mut Vec<Option<QuantParams>>) -> Result<()> {
+/// Inserts changes of quantization: before nodes that want their inputs alike, and behind those that deliver another
+/// quantization than the model prescribes.
+fn insert_requantize(
+    graph: &mut Graph,
+    rules: &[Rule],
+    delivered: &[Option<QuantParams>],
+    quant: &mut Vec<Option<QuantParams>>,
+) {
     let old = std::mem::take(&mut graph.nodes);
-    for (mut node, rule) in old.into_iter().zip(rules) {
+    let requantize = |name: String, x: ValueId, y: ValueId| {
+        let op = Op::Requantize(Requantize { to: None });
+        Node { name, op, inputs: vec![x], outputs: vec![y] }
+    };
+    for ((mut node, rule), delivered) in old.into_iter().zip(rules).zip(delivered) {
         if *rule == Rule::SharedWithInputs {
             let wanted = quant[node.outputs[0].0];
             for input in &mut node.inputs {
-                if graph.data(*input).is_some() || graph.value(*input).kind != Kind::Real {
-                    // A constant is quantized as each of its readers wants it, and what is not real is not quantized.
-                    continue;
-                }
-                if quant[input.0] != wanted {
+                // A constant is quantized as each of its readers wants it, and what is not real is not quantized.
+                let is_real = graph.data(*input).is_none() && graph.value(*input).kind == Kind::Real;
+                if is_real && quant[input.0] != wanted {
                     let value = graph.value(*input);
                     let (name, shape) = (format!("{}/requantized", value.name), value.shape.clone());
                     let output = graph.activation(name.clone(), &shape);
                     quant.push(wanted);
-                    graph.nodes.push(Node {
-                        name,
-                        op: Op::Requantize(Requantize),
-                        inputs: vec![*input],
-                        outputs: vec![output],
-                    });
+                    graph.nodes.push(requantize(name, *input, output));
                     *input = output;
                 }
             }
         }
+        let Some(own) = delivered else {
+            graph.nodes.push(node);
+            continue;
+        };
+        let y = node.outputs[0];
+        let (name, shape) = (format!("{}/as computed", node.name), graph.value(y).shape.clone());
+        let computed = graph.activation(name, &shape);
+        quant.push(Some(*own));
+        node.outputs = vec![computed];
+        let name = format!("{}/requantized", node.name);
         graph.nodes.push(node);
+        graph.nodes.push(requantize(name, computed, y));
     }
-    Ok(())
 }

@@ -9,7 +9,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 use super::assign::Rule;
 use super::params::{QuantParams, multiplier};
-use crate::ir::{Graph, Kind, Node, ValueId};
+use crate::ir::{Graph, Integers, Kind, Node, Value, ValueId};
 use crate::ops::clamp::Clamp;
 use crate::program::{Content, PortSpec, Program, StepSpec, TensorId, TensorSpec};
 
@@ -111,7 +111,9 @@ impl<'g> Lowering<'g> {
     pub fn quant(&self, slot: usize) -> Result<QuantParams> {
         let id = self.operand(slot)?;
         match self.graph.data(id) {
-            Some(data) if self.graph.value(id).kind == Kind::Real => Ok(constant_params(data)),
+            Some(_) if self.graph.value(id).kind == Kind::Real => {
+                constant_params(self.graph.value(id)).context("no constant")
+            }
             _ => self.quant_of(id),
         }
     }
@@ -140,6 +142,25 @@ impl<'g> Lowering<'g> {
         let id = self.operand(slot)?;
         let data = self.graph.data(id).map(|data| &**data);
         data.with_context(|| format!("{} must be a constant", self.graph.value(id).name))
+    }
+
+    /// The constant weights in operand `slot`, in their own order, with the integers behind them.
+    ///
+    /// # Errors
+    /// If it is no constant.
+    pub fn weights(&self, slot: usize) -> Result<Weights<'g>> {
+        let id = self.operand(slot)?;
+        let reals = self.data(slot)?.as_slice().context("weights are contiguous")?;
+        let integers = self.graph.value(id).integers.as_ref();
+        let integers = integers.and_then(|i| Some((i.q.as_slice()?, i.step.as_slice()?)));
+        Ok(Weights { reals, integers })
+    }
+
+    /// The constant bias in operand `slot`, as the integers behind it say, if there are any.
+    fn bias(&self, slot: usize) -> Result<Vec<f64>> {
+        let integers = self.graph.value(self.operand(slot)?).integers.as_ref();
+        let exact = integers.map(|i| i.q.iter().zip(&i.step).map(|(&q, &s)| f64::from(q) * f64::from(s)).collect());
+        Ok(exact.unwrap_or(self.data(slot)?.iter().map(|&b| b.into()).collect()))
     }
 
     /// The tensor of operand `slot`: an activation, or a constant quantized with [`Lowering::quant`].
@@ -263,39 +284,47 @@ impl<'g> Lowering<'g> {
     }
 
     /// Quantizes the weights of `channels` output channels symmetrically, each by its own scale, and folds bias and
-    /// input zero point into one i32 a channel.
+    /// input zero point into one i32 a channel. A channel of integers that fit in 8 bits keeps them and their scale; so
+    /// does the bias, wherever its scale is the product of the two others.
     ///
     /// `channel_of` gives the output channel of a weight's index; `bias` is the operand slot of the bias, if any.
     ///
     /// # Errors
     /// If a factor is out of range, or the bias has another length.
-    pub fn per_channel(
+    pub fn per_channel<'w>(
         &mut self,
-        w: &[f32],
+        w: impl Into<Weights<'w>>,
         channels: usize,
         channel_of: impl Fn(usize) -> usize,
         bias: Option<usize>,
     ) -> Result<PerChannelWeights> {
         let (x, y) = (self.quant(0)?, self.out_quant()?);
-        let bias: Vec<f64> = match bias {
-            Some(slot) => self.data(slot)?.iter().map(|&b| b.into()).collect(),
+        let w = w.into();
+        let bias = match bias {
+            Some(slot) => self.bias(slot)?,
             None => vec![0.0; channels],
         };
         ensure!(bias.len() == channels, "{} biases for {channels} channels", bias.len());
-        let mut largest = vec![0_f32; channels];
-        w.iter().enumerate().for_each(|(i, v)| {
+        let mut largest = vec![0_f64; channels];
+        for i in 0..w.len() {
             let c = channel_of(i);
-            largest[c] = largest[c].max(v.abs());
-        });
+            largest[c] = largest[c].max(w.real(i).abs());
+        }
         let x_scale = f64::from(x.scale);
-        let scale = |(largest, bias): (&f32, &f64)| {
-            // Weights fill [-127, 127], unless the bias would then be too large for the accumulator.
-            let scale = (f64::from(*largest) / 127.0).max(bias.abs() / (x_scale * MAX_BIAS));
+        // Weights fill [-127, 127], unless the bias would then be too large for the accumulator.
+        let smallest: Vec<f64> = bias.iter().map(|bias| bias.abs() / (x_scale * MAX_BIAS)).collect();
+        let scale = |(largest, smallest): (&f64, &f64)| {
+            let scale = (largest / 127.0).max(*smallest);
             if scale > 0.0 { scale } else { 1.0 }
         };
-        let scales: Vec<f64> = largest.iter().zip(&bias).map(scale).collect();
-        let quantized = |(i, v): (usize, &f32)| (f64::from(*v) / scales[channel_of(i)]).round().clamp(-127.0, 127.0);
-        let weights: Vec<i8> = w.iter().enumerate().map(|iv| quantized(iv) as i8).collect();
+        let mut scales: Vec<f64> = largest.iter().zip(&smallest).map(scale).collect();
+        for (c, exact) in w.steps(channels, &channel_of).into_iter().enumerate() {
+            if let Some(exact) = exact.filter(|&e| e >= smallest[c]) {
+                scales[c] = exact;
+            }
+        }
+        let quantized = |i: usize| (w.real(i) / scales[channel_of(i)]).round().clamp(-128.0, 127.0);
+        let weights: Vec<i8> = (0..w.len()).map(|i| quantized(i) as i8).collect();
         let mut sums = vec![0_i64; channels];
         weights.iter().enumerate().for_each(|(i, &q)| sums[channel_of(i)] += i64::from(q));
         let folded = |c: usize| {
@@ -316,7 +345,61 @@ impl<'g> Lowering<'g> {
     }
 }
 
-pub(super) fn constant_params(data: &ArrayD<f32>) -> QuantParams {
+/// The weights of a layer.
+pub struct Weights<'w> {
+    /// Real numbers, in any order.
+    pub reals: &'w [f32],
+    /// The integers behind them and their steps, in the same order.
+    pub integers: Option<(&'w [i32], &'w [f32])>,
+}
+
+impl<'w> From<&'w [f32]> for Weights<'w> {
+    fn from(reals: &'w [f32]) -> Self {
+        Self { reals, integers: None }
+    }
+}
+
+impl Weights<'_> {
+    fn len(&self) -> usize {
+        self.reals.len()
+    }
+
+    fn real(&self, i: usize) -> f64 {
+        match self.integers {
+            Some((q, step)) => f64::from(q[i]) * f64::from(step[i]),
+            None => self.reals[i].into(),
+        }
+    }
+
+    /// The step of each channel whose integers have one step and fit in 8 bits.
+    fn steps(&self, channels: usize, channel_of: impl Fn(usize) -> usize) -> Vec<Option<f64>> {
+        let Some((q, step)) = self.integers else { return vec![None; channels] };
+        let mut steps: Vec<Option<f64>> = vec![None; channels];
+        let mut fits = vec![true; channels];
+        for (i, (&q, &step)) in q.iter().zip(step).enumerate() {
+            let (c, step) = (channel_of(i), f64::from(step));
+            fits[c] &= i8::try_from(q).is_ok() && steps[c].is_none_or(|s| s == step);
+            steps[c] = Some(step);
+        }
+        steps.into_iter().zip(fits).map(|(step, fits)| step.filter(|_| fits)).collect()
+    }
+}
+
+/// The quantization of a constant: that of the integers behind it, if it has one, else one that its extremes fill.
+pub(super) fn constant_params(value: &Value) -> Option<QuantParams> {
+    let data = value.constant.as_ref()?;
+    Some(value.integers.as_ref().and_then(|integers| stored(integers)).unwrap_or_else(|| extremes(data)))
+}
+
+/// How integers of one step are stored in int8, if they can: with zero point 0, if they fit.
+fn stored(integers: &Integers) -> Option<QuantParams> {
+    let scale = integers.uniform_step()?;
+    let (min, max) = integers.q.iter().fold((0, 0), |(min, max), &q| (q.min(min), q.max(max)));
+    let zero_point = if min >= -128 && max <= 127 { 0 } else { -128 - min };
+    (max + zero_point <= 127).then_some(QuantParams { scale, zero_point })
+}
+
+fn extremes(data: &ArrayD<f32>) -> QuantParams {
     let (min, max) = data.iter().fold((0_f32, 0_f32), |(min, max), &v| (min.min(v), max.max(v)));
     QuantParams::from_range(min, max)
 }

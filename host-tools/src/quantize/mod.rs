@@ -6,6 +6,6 @@ mod assign;
 pub mod lower;
 mod params;
 
-pub use assign::{Rule, assign};
+pub use assign::{Rule, assign, uncalibrated};
 pub use lower::{Lower, Lowering};
 pub use params::{QuantParams, multiplier};

@@ -47,6 +47,11 @@ impl QuantParams {
         (i32::from(q) - self.zero_point) as f32 * self.scale
     }
 
+    /// The real number that stands for `real` on the device.
+    pub fn round(&self, real: f32) -> f32 {
+        self.dequantize(self.quantize(real))
+    }
+
     /// The smallest and largest real numbers that int8 holds.
     pub fn range(&self) -> (f32, f32) {
         (self.dequantize(i8::MIN), self.dequantize(i8::MAX))

@@ -1,0 +1,156 @@
+//! Models that others quantized: the MLPerf Tiny reference models in int8, against the outputs of TensorFlow Lite Micro.
+//!
+//! They lie beside the repository, in `../shared/mlperf-tiny`; where they do not, these tests say so.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
+
+use ndarray::{Array2, ArrayD, Axis};
+use ndarray_npy::{NpzReader, ReadableElement};
+use teff::{Model, Session};
+use teff_tools::aligned::AlignedBytes;
+use teff_tools::convert::{Options, convert};
+use teff_tools::import;
+use teff_tools::ir::{Graph, Port};
+use teff_tools::ops::Op;
+use teff_tools::passes;
+
+/// The int8 models: key, ONNX file.
+const MODELS: [(&str, &str); 5] = [
+    ("kws", "kws_ref_model_int8_qdq"),
+    ("vww", "vww_96_int8_qdq"),
+    ("ic", "pretrainedResnet_int8_qdq"),
+    ("ad", "ad01_int8_qdq"),
+    ("sww", "str_ww_ref_model_int8_qdq"),
+];
+
+/// What may differ: outputs at most by so much, and so many by more than 1; logits; inputs whose largest output is
+/// another. Differences are in units of the last place.
+struct Bounds {
+    output: i32,
+    above_one: usize,
+    logits: i32,
+    other_top: usize,
+}
+
+/// TensorFlow Lite Micro rounds twice where ONNX Runtime, XNNPACK and Teff round once; docs/quantized-models.md has the
+/// figures. ic's softmax turns one unit of a logit into many, and ad's 640 outputs are no classes.
+fn bounds(key: &str) -> Bounds {
+    let any = usize::MAX;
+    match key {
+        "kws" => Bounds { output: 5, above_one: 10, logits: 3, other_top: 0 },
+        "vww" => Bounds { output: 3, above_one: any, logits: 4, other_top: 0 },
+        "ic" => Bounds { output: i32::MAX, above_one: any, logits: 7, other_top: 1 },
+        "ad" => Bounds { output: 4, above_one: any, logits: 0, other_top: 4 },
+        _ => Bounds { output: 3, above_one: any, logits: 3, other_top: 0 },
+    }
+}
+
+fn load(path: &Path) -> Graph {
+    let mut graph =
+        import::load(path, &import::Options::default()).unwrap_or_else(|e| panic!("{}: {e:#}", path.display()));
+    passes::run(&mut graph).unwrap_or_else(|e| panic!("{}: {e:#}", path.display()));
+    graph
+}
+
+fn array<T: ReadableElement>(npz: &Path, name: &str) -> ArrayD<T> {
+    let mut reader = NpzReader::new(File::open(npz).unwrap()).unwrap();
+    reader.by_name(name).unwrap_or_else(|e| panic!("{}: {name}: {e}", npz.display()))
+}
+
+/// The graph up to the operand of its softmax, if it ends in one.
+fn logits(graph: &Graph) -> Option<Graph> {
+    let last = graph.nodes.last()?;
+    matches!(last.op, Op::Softmax(_)).then(|| {
+        let mut graph = graph.clone();
+        let value = last.inputs[0];
+        let onnx_shape = graph.value(value).shape.clone();
+        graph.outputs = vec![Port { value, name: "logits".into(), onnx_shape, perm: None }];
+        graph.nodes.pop();
+        graph
+    })
+}
+
+/// Converts without a calibration set and runs on stored int8 inputs, one row each.
+fn run(graph: &Graph, inputs: &ArrayD<i8>) -> Array2<i8> {
+    let nothing: Vec<Vec<ArrayD<f32>>> = Vec::new();
+    let converted = convert(graph, &nothing, &Options::default(), &|| {}).unwrap_or_else(|e| panic!("{e:#}"));
+    let model = Model::verify(&converted.file).unwrap();
+    let mut memory = AlignedBytes::zeroed(model.memory_len());
+    let mut session = Session::new(&model, &mut memory).unwrap();
+    let port = &graph.inputs[0];
+    let rows: Vec<Vec<i8>> = inputs
+        .axis_iter(Axis(0))
+        .map(|x| {
+            let x = x.to_owned().into_shape_with_order(port.onnx_shape.clone()).unwrap();
+            let x = match &port.perm {
+                Some(perm) => x.permuted_axes(perm.as_slice()),
+                None => x,
+            };
+            let bytes: Vec<i8> = x.iter().copied().collect();
+            session.input_i8(0).unwrap().copy_from_slice(&bytes);
+            session.run().unwrap();
+            session.output_i8(0).unwrap().to_vec()
+        })
+        .collect();
+    let width = rows[0].len();
+    Array2::from_shape_vec((rows.len(), width), rows.concat()).unwrap()
+}
+
+/// Largest difference, how many differ, and how many by more than 1.
+fn differences(found: &Array2<i8>, expected: &Array2<i8>) -> (i32, usize, usize) {
+    assert_eq!(found.shape(), expected.shape());
+    let steps = found.iter().zip(expected).map(|(&a, &b)| (i32::from(a) - i32::from(b)).abs());
+    steps.fold((0, 0, 0), |(largest, some, more), d| {
+        (largest.max(d), some + usize::from(d > 0), more + usize::from(d > 1))
+    })
+}
+
+fn top(row: ndarray::ArrayView1<i8>) -> usize {
+    (0..row.len()).rev().max_by_key(|&i| row[i]).unwrap()
+}
+
+/// The logits that TensorFlow Lite Micro computes for the stored inputs; the golden file says how it was made.
+fn tflm_logits() -> HashMap<String, Array2<i8>> {
+    let text = std::fs::read_to_string(teff_tests::root().join("tests/goldens/mlperf-tiny-logits.txt")).unwrap();
+    let mut rows: HashMap<String, Vec<Vec<i8>>> = HashMap::new();
+    for line in text.lines().filter(|l| !l.starts_with('#')) {
+        let (key, values) = line.split_once(':').unwrap();
+        let key = key.split_once(' ').unwrap().0;
+        rows.entry(key.to_string()).or_default().push(values.split_whitespace().map(|v| v.parse().unwrap()).collect());
+    }
+    let stacked = |(key, rows): (String, Vec<Vec<i8>>)| {
+        (key, Array2::from_shape_vec((rows.len(), rows[0].len()), rows.concat()).unwrap())
+    };
+    rows.into_iter().map(stacked).collect()
+}
+
+#[test]
+fn int8_models_of_mlperf_tiny_agree_with_tflite_micro() {
+    let Some(folder) = teff_tests::shared("mlperf-tiny") else { return };
+    let logits_of = tflm_logits();
+    for (key, name) in MODELS {
+        let graph = load(&folder.join(format!("{name}.onnx")));
+        let npz = folder.join(format!("{key}_io.npz"));
+        let x = array::<i8>(&npz, "x_int8");
+        let expected = array::<i8>(&npz, "y_int8_tflm");
+        let expected = expected.to_shape((x.shape()[0], expected.len() / x.shape()[0])).unwrap().to_owned();
+        let found = run(&graph, &x);
+        let (largest, differing, above_one) = differences(&found, &expected);
+        println!(
+            "{key}: {differing} of {} outputs differ, {above_one} by more than 1, at most by {largest}",
+            found.len()
+        );
+        let bounds = bounds(key);
+        assert!(largest <= bounds.output && above_one <= bounds.above_one, "{key}: {largest}, {above_one} above 1");
+        let other_top = found.rows().into_iter().zip(expected.rows()).filter(|(a, b)| top(*a) != top(*b)).count();
+        println!("{key}: top-1 equal on {} of {}", x.shape()[0] - other_top, x.shape()[0]);
+        assert!(other_top <= bounds.other_top, "{key}: {other_top}");
+        if let Some(graph) = logits(&graph) {
+            let (largest, differing, _) = differences(&run(&graph, &x), &logits_of[key]);
+            println!("{key}: {differing} of {} logits differ, at most by {largest}", logits_of[key].len());
+            assert!(largest <= bounds.logits, "{key}: logits differ by {largest}");
+        }
+    }
+}
