@@ -248,6 +248,11 @@ impl Op {
         self.inner().rule()
     }
 
+    /// See [`Lower::covers`].
+    pub fn covers(&self) -> Option<usize> {
+        self.inner().covers()
+    }
+
     /// See [`Lower::lower`].
     ///
     /// # Errors

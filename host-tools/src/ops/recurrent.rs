@@ -2,8 +2,13 @@
 
 use anyhow::{Result, bail, ensure};
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix2, s};
+use teff::fixed::{GATE_BITS, GATE_INPUT_BITS, Multiplier};
+use teff::format::DataType;
+use teff::kernels::recurrence::STATE_BITS;
+use teff::ops::{GRU, LSTM, RNN, lstm};
 
 use super::{HostOp, shape::arity};
+use crate::program::TensorId;
 use crate::quantize::lower::{Lower, Lowering};
 
 /// What a step of a recurrence computes; σ is the logistic function, ⊙ the product of elements.
@@ -147,8 +152,91 @@ impl HostOp for Recurrent {
     }
 }
 
+/// `2^bits`
+fn unit(bits: u32) -> f64 {
+    f64::from(bits).exp2()
+}
+
+/// int8 weights of operand `slot`, each row by its own scale, and the factors that bring sums of products with values of
+/// `x_scale` to the gates' fixed point: the weights' tensor, the multipliers', the shifts'.
+fn rows(cx: &mut Lowering<'_>, slot: usize, role: &str, x_scale: f32) -> Result<[TensorId; 3]> {
+    let data = cx.data(slot)?;
+    let (shape, rows) = (data.shape(), data.shape()[0]);
+    let (mut weights, mut factors) = (Vec::with_capacity(data.len()), Vec::with_capacity(rows));
+    for row in data.outer_iter() {
+        let largest = row.iter().fold(0_f32, |m, v| m.max(v.abs()));
+        let scale = if largest > 0.0 { f64::from(largest) / 127.0 } else { 1.0 };
+        weights.extend(row.iter().map(|&v| (f64::from(v) / scale).round().clamp(-127.0, 127.0) as i8));
+        factors.push(cx.multiplier(f64::from(x_scale) * scale * unit(GATE_INPUT_BITS))?);
+    }
+    let (mult, shift): (Vec<i32>, Vec<u8>) = factors.iter().map(|m| (m.mult, m.shift)).unzip();
+    Ok([
+        cx.constant(role, DataType::I8, shape, &weights),
+        cx.constant(&format!("{role}_mult"), DataType::I32, &[rows], &mult),
+        cx.constant(&format!("{role}_shift"), DataType::U8, &[rows], &shift),
+    ])
+}
+
 impl Lower for Recurrent {
-    fn lower(&self, _cx: &mut Lowering<'_>) -> Result<()> {
-        anyhow::bail!("only the float form exists yet")
+    fn covers(&self) -> Option<usize> {
+        Some(4)
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (x_scale, y_scale) = (cx.quant(0)?.scale, cx.out_quant()?.scale);
+        let [w, w_mult, w_shift] = rows(cx, 1, "weights", x_scale)?;
+        let [r, r_mult, r_shift] = rows(cx, 2, "recurrence", y_scale)?;
+        let limit = f64::from(i32::MAX);
+        let bias = cx.data(3)?.iter().map(|&b| (f64::from(b) * unit(GATE_INPUT_BITS)).round().clamp(-limit, limit) as i32);
+        let bias: Vec<i32> = bias.collect();
+        let bias = cx.constant("bias", DataType::I32, &[bias.len()], &bias);
+        let mut operands = vec![cx.x(0)?, w, r, bias, w_mult, w_shift, r_mult, r_shift, cx.x(4)?];
+        let (h_scale, y_scale) = (f64::from(cx.quant(4)?.scale), f64::from(y_scale));
+        let (op, variant, h_in, state_bits) = match self.cell {
+            Cell::Lstm => (&LSTM, 0, h_scale / y_scale, GATE_BITS),
+            Cell::Gru { linear_before_reset } => (&GRU, linear_before_reset.into(), h_scale * unit(STATE_BITS), STATE_BITS),
+            Cell::Rnn { relu } => (&RNN, relu.into(), h_scale / y_scale, if relu { GATE_INPUT_BITS } else { GATE_BITS }),
+        };
+        let none = Multiplier { mult: 0, shift: 1 };
+        let mut factors = [cx.multiplier(h_in)?, cx.multiplier(1.0 / (unit(state_bits) * y_scale))?, none, none];
+        if self.cell == Cell::Lstm {
+            operands.push(cx.x(5)?);
+            factors[2] = cx.multiplier(f64::from(cx.quant(5)?.scale) * unit(GATE_INPUT_BITS))?;
+            factors[3] = cx.multiplier(1.0 / (unit(GATE_INPUT_BITS) * f64::from(cx.out_quant_of(1)?.scale)))?;
+        }
+        let params = lstm::Params {
+            mult: factors.map(|m| m.mult),
+            shift: factors.map(|m| m.shift),
+            reverse: self.reverse.into(),
+            variant,
+            reserved: [0; 2],
+        };
+        cx.step(op, &operands, &params)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    /// One unit, two steps: the definition by hand.
+    #[test]
+    fn an_lstm_follows_its_definition() {
+        let op = Recurrent { cell: Cell::Lstm, reverse: true };
+        let (w, r) = (array![[0.1], [0.2], [0.3], [0.4]].into_dyn(), array![[0.5], [0.6], [0.7], [0.8]].into_dyn());
+        let (bias, h, c) = (array![0.0, 0.1, 0.2, 0.3].into_dyn(), array![[0.5]].into_dyn(), array![[2.0]].into_dyn());
+        let x = array![[[1.0]], [[-1.0]]].into_dyn();
+        let found = op.eval_all(&[&x, &w, &r, &bias, &h, &c]).unwrap();
+        let (mut h, mut c) = (0.5_f32, 2.0_f32);
+        for (at, x) in [(1, -1.0), (0, 1.0)] {
+            let a = |g: usize| w[[g, 0]] * x + r[[g, 0]] * h + bias[[g]];
+            let (i, o, f) = (sigmoid(a(0)), sigmoid(a(1)), sigmoid(a(2)));
+            c = f * c + i * a(3).tanh();
+            h = o * c.tanh();
+            assert!((found[0][[at, 0, 0]] - h).abs() < 1e-6);
+        }
+        assert!((found[1][[0, 0]] - c).abs() < 1e-6);
+        assert!(op.infer(&[&[2, 1, 1], &[4, 1], &[4, 1], &[4], &[1, 1]]).is_err());
     }
 }

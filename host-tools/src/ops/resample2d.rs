@@ -1,12 +1,16 @@
 //! Resampling of images by constant weights: resizing in all its forms, and padding by reflection.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use ndarray::{ArrayD, IxDyn};
+use teff::format::DataType;
+use teff::kernels::resample::{MAX_WEIGHT_SUM, WEIGHT_BITS};
+use teff::ops::{RESAMPLE2D, resample2d};
 
 use super::{
     HostOp,
     shape::{arity, nhwc},
 };
+use crate::quantize::Rule;
 use crate::quantize::lower::{Lower, Lowering};
 
 /// Along one axis each output is a weighted sum of inputs.
@@ -54,6 +58,33 @@ impl Taps {
         self.taps.first().map_or(0, Vec::len)
     }
 
+    /// Whether no output lies outside the range of the inputs and 0.
+    fn within_range(&self) -> bool {
+        let inside = |t: &Vec<(usize, f64)>| t.iter().all(|t| t.1 >= 0.0) && t.iter().map(|t| t.1).sum::<f64>() < 1.001;
+        self.taps.iter().all(inside)
+    }
+
+    /// Indices and fixed-point weights as the file holds them, the weights times `factor`.
+    fn table(&self, factor: f64) -> Result<(Vec<i16>, Vec<i32>)> {
+        let unit = f64::from(1_u32 << WEIGHT_BITS) * factor;
+        let mut weights = Vec::new();
+        for taps in &self.taps {
+            let start = weights.len();
+            let rounded = taps.iter().map(|t| (t.1 * unit).round() as i32);
+            weights.extend(rounded);
+            // A sum of weights stays what it is: a plain area remains one.
+            let exact = (taps.iter().map(|t| t.1).sum::<f64>() * unit).round() as i64;
+            let found: i64 = weights[start..].iter().map(|&w| i64::from(w)).sum();
+            if let Some(largest) = weights[start..].iter_mut().max_by_key(|w| w.unsigned_abs()) {
+                *largest += i32::try_from(exact - found)?;
+            }
+            let sum: u64 = weights[start..].iter().map(|w| u64::from(w.unsigned_abs())).sum();
+            ensure!(sum <= MAX_WEIGHT_SUM.into(), "the weights of an output are too large");
+        }
+        let index = self.taps.iter().flatten().map(|t| i16::try_from(t.0));
+        Ok((index.collect::<Result<_, _>>().context("an axis has more than 32767 elements")?, weights))
+    }
+
     /// Whether outputs are the inputs as they are.
     pub fn is_identity(&self, len: usize) -> bool {
         *self == Self::identity(len)
@@ -93,7 +124,39 @@ impl HostOp for Resample2d {
 }
 
 impl Lower for Resample2d {
-    fn lower(&self, _cx: &mut Lowering<'_>) -> Result<()> {
-        anyhow::bail!("only the float form exists yet")
+    fn rule(&self) -> Rule {
+        if self.rows.within_range() && self.columns.within_range() { Rule::SameAsInput } else { Rule::Calibrated }
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let factor = f64::from(cx.quant(0)?.scale) / f64::from(cx.out_quant()?.scale);
+        let mut operands = vec![cx.x(0)?];
+        for (taps, factor, names) in
+            [(&self.rows, factor, ["row", "row_weight"]), (&self.columns, 1.0, ["column", "column_weight"])]
+        {
+            let (index, weight) = taps.table(factor)?;
+            let shape = [taps.outputs(), taps.width()];
+            operands.push(cx.constant(names[0], DataType::I16, &shape, &index));
+            operands.push(cx.constant(names[1], DataType::I32, &shape, &weight));
+        }
+        let params = resample2d::Params { limits: cx.limits(None)? };
+        cx.step(&RESAMPLE2D, &operands, &params)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn rows_and_columns_are_weighted() {
+        let half = Taps::new([vec![(0, 0.5), (1, 0.5)], vec![(1, 1.0)]]);
+        let op = Resample2d { rows: half.clone(), columns: Taps::new([vec![(1, 0.25), (1, 0.5)]]) };
+        let x = array![[[[1.0], [2.0]], [[3.0], [6.0]]]].into_dyn();
+        assert_eq!(op.eval(&[&x]).unwrap(), array![[[[3.0]], [[4.5]]]].into_dyn());
+        assert!(op.infer(&[&[1, 1, 2, 1]]).is_err());
+        let (index, weight) = half.table(1.0).unwrap();
+        assert_eq!((index, weight), (vec![0, 1, 1, 1], vec![1 << 19, 1 << 19, 1 << 20, 0]));
     }
 }

@@ -52,12 +52,29 @@ pub fn uncalibrated(graph: &Graph) -> Vec<ValueId> {
     missing
 }
 
+/// The ranges, those of outputs widened that must hold an operand's values too ([`super::Lower::covers`]).
+fn with_states(graph: &Graph, ranges: &[Option<Range>]) -> Vec<Option<Range>> {
+    let mut ranges = ranges.to_vec();
+    for node in &graph.nodes {
+        let Some(&input) = node.op.covers().and_then(|slot| node.inputs.get(slot)) else { continue };
+        let given = match graph.data(input) {
+            Some(data) => data.iter().fold((0_f32, 0_f32), |(min, max), &v| (min.min(v), max.max(v))),
+            None => ranges[input.0].map_or((0.0, 0.0), |r| (r.min, r.max)),
+        };
+        if let Some(range) = &mut ranges[node.outputs[0].0] {
+            *range = Range { min: range.min.min(given.0), max: range.max.max(given.1) };
+        }
+    }
+    ranges
+}
+
 /// Assigns quantization to every activation, and inserts [`Requantize`] nodes where an operator wants its inputs
 /// alike and their producers cannot deliver that, and where it cannot deliver what the model prescribes.
 ///
 /// # Errors
 /// If an activation has no range.
 pub fn assign(graph: &mut Graph, ranges: &[Option<Range>]) -> Result<Vec<Option<QuantParams>>> {
+    let ranges = &with_states(graph, ranges);
     let own = |(value, range): (&Value, &Option<Range>)| {
         value.pin.or_else(|| range.map(|r| QuantParams::from_range(r.min, r.max)))
     };

@@ -23,6 +23,11 @@ pub trait Lower {
         Rule::Calibrated
     }
 
+    /// The operand whose values the output must hold too, beside its own: the state in which a recurrence begins.
+    fn covers(&self) -> Option<usize> {
+        None
+    }
+
     /// Appends its steps to `cx.program`.
     ///
     /// # Errors
@@ -102,6 +107,15 @@ impl<'g> Lowering<'g> {
     /// If it has none.
     pub fn out_quant(&self) -> Result<QuantParams> {
         self.quant_of(self.node.outputs[0])
+    }
+
+    /// Scale and zero point of result `slot`.
+    ///
+    /// # Errors
+    /// If there is none, or it has none.
+    pub fn out_quant_of(&self, slot: usize) -> Result<QuantParams> {
+        let output = self.node.outputs.get(slot).with_context(|| format!("result {slot} is missing"))?;
+        self.quant_of(*output)
     }
 
     /// Scale and zero point of operand `slot`: assigned for an activation, the extremes for a constant.

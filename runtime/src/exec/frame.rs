@@ -32,6 +32,16 @@ impl<'a, 'm: 'a> Inputs<'a, 'm> {
     }
 }
 
+/// Operands of an operator with several outputs, which never works in place.
+pub struct Operands<'a, E> {
+    /// Three inputs.
+    pub inputs: [&'a [E]; 3],
+    /// Two outputs.
+    pub outputs: [&'a mut [E]; 2],
+    /// The scratch memory.
+    pub scratch: &'a mut [u8],
+}
+
 /// A step being run.
 pub struct Frame<'f, 'm> {
     step: StepView<'m>,
@@ -165,18 +175,55 @@ impl<'f, 'm> Frame<'f, 'm> {
         self.try_binary().ok_or(error)
     }
 
+    /// The inputs `slots` (constant or not), outputs 0 and 1, and the scratch memory; what the step does not have is empty.
+    ///
+    /// # Errors
+    /// If two of them overlap, or are not of elements `E`.
+    pub fn operands<E>(&mut self, slots: [usize; 3]) -> Result<Operands<'_, E>, RunError>
+    where
+        E: FromBytes + IntoBytes + Immutable + KnownLayout,
+    {
+        let error = self.inconsistent();
+        self.try_operands(slots).ok_or(error)
+    }
+
+    fn try_operands<E>(&mut self, slots: [usize; 3]) -> Option<Operands<'_, E>>
+    where
+        E: FromBytes + IntoBytes + Immutable + KnownLayout,
+    {
+        let inputs = slots.map(|slot| self.step.input(slot));
+        let [a, b, c] = inputs.each_ref().map(|tensor| tensor.as_ref().map_or(NOWHERE, memory_range));
+        let [y, z] = [0, 1].map(|slot| self.step.output(slot).as_ref().map_or(NOWHERE, memory_range));
+        let scratch = self.scratch_range()?;
+        let [a, b, c, y, z, scratch] = self.memory.get_disjoint_mut([a, b, c, y, z, scratch]).ok()?;
+        let model = self.step.model;
+        let view = |tensor: &Option<Tensor<'m>>, bytes| match tensor {
+            Some(tensor) if tensor.storage == Storage::Constant => model.constant(tensor),
+            _ => <[E]>::ref_from_bytes(bytes).ok(),
+        };
+        let [first, second, third] = &inputs;
+        Some(Operands {
+            inputs: [view(first, a)?, view(second, b)?, view(third, c)?],
+            outputs: [<[E]>::mut_from_bytes(y).ok()?, <[E]>::mut_from_bytes(z).ok()?],
+            scratch,
+        })
+    }
+
+    /// Where the scratch memory lies; [`NOWHERE`] if the step has none, since its offset may then lie within a tensor.
+    fn scratch_range(&self) -> Option<Range<usize>> {
+        Some(match self.step.scratch_len {
+            0 => NOWHERE,
+            len => self.step.scratch_offset..self.step.scratch_offset.checked_add(len)?,
+        })
+    }
+
     fn try_unary<X, Y>(&mut self, x_slot: usize) -> Option<Apart<'_, X, Y>>
     where
         X: FromBytes + Immutable + KnownLayout,
         Y: FromBytes + IntoBytes + KnownLayout,
     {
         let (x, y) = (self.step.input(x_slot)?, self.step.output(0)?);
-        let scratch = match self.step.scratch_len {
-            // Its offset may lie within a tensor.
-            0 => NOWHERE,
-            len => self.step.scratch_offset..self.step.scratch_offset.checked_add(len)?,
-        };
-        let ranges = [memory_range(&x), memory_range(&y), scratch];
+        let ranges = [memory_range(&x), memory_range(&y), self.scratch_range()?];
         let [x_bytes, y_bytes, scratch] = self.memory.get_disjoint_mut(ranges).ok()?;
         let x = match x.storage {
             Storage::Constant => self.step.model.constant(&x)?,
@@ -193,7 +240,7 @@ impl<'f, 'm> Frame<'f, 'm> {
         let scratch = match self.step.scratch_len {
             // Its offset may lie within a tensor.
             0 => y.end..y.end,
-            len => self.step.scratch_offset..self.step.scratch_offset.checked_add(len)?,
+            _ => self.scratch_range()?,
         };
         let scratch_first = scratch.start < y.start;
         let (first, second) = if scratch_first { (scratch, y) } else { (y, scratch) };

@@ -6,7 +6,7 @@ mod frame;
 mod session;
 
 pub use error::{RunError, SelfTestError, SessionError};
-pub use frame::{Apart, Frame};
+pub use frame::{Apart, Frame, Operands};
 pub use session::{Session, StepEvent};
 
 pub use crate::kernels::{Binary, Unary};

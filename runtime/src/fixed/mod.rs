@@ -6,14 +6,17 @@
 #![deny(clippy::float_arithmetic)]
 
 mod exp;
+mod gates;
 mod ln;
 mod log2;
 mod products;
 mod ratio;
 mod requantize;
+mod root;
 mod sine;
 
 pub use exp::{EXP_FRACTION_BITS, EXP_INPUT_FRACTION_BITS, exp_neg, exp_neg_scaled};
+pub use gates::{GATE_BITS, GATE_INPUT_BITS, sigmoid, tanh};
 pub use ln::{LN_FRACTION_BITS, ln};
 pub(crate) use log2::log2_bits;
 pub use log2::{LOG2_FRACTION_BITS, log2};
@@ -23,4 +26,5 @@ pub use requantize::{
     MAX_SHIFT, MIN_MULTIPLIER, MIN_SHIFT, Multiplier, WIDE_BITS, clamp_s8, clamp_s16, requantize, requantize_i64,
     rounding_divide, rounding_shift_right, rounding_shift_right_i64, sat8, sat16,
 };
+pub use root::{Inverse, inverse_root};
 pub use sine::{cos_turns, sin_turns};

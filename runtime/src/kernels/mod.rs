@@ -18,11 +18,15 @@ pub mod linear;
 pub mod matmul;
 pub mod movement;
 pub mod nest;
+pub mod norm;
 mod operands;
 pub mod order;
 pub mod pool;
 pub mod ratio;
+pub mod rectifier;
+pub mod recurrence;
 pub mod reduce;
+pub mod resample;
 pub mod scan;
 pub mod softmax;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::format::{OpIssue, StepView};
 
 mod check;
 mod limits;
+mod recurrence;
 #[cfg(test)]
 mod tests;
 
@@ -120,6 +121,12 @@ ops! {
     18 reduce_sum ReduceSum REDUCE_SUM REDUCE_SUM_S16,
     19 requantize Requantize REQUANTIZE REQUANTIZE_S16,
     20 maximum Maximum MAXIMUM MAXIMUM_S16,
+    30 resample2d Resample2d RESAMPLE2D RESAMPLE2D_S16,
+    31 normalize Normalize NORMALIZE NORMALIZE_S16,
+    32 prelu PRelu PRELU PRELU_S16,
+    33 lstm Lstm LSTM LSTM_S16,
+    34 gru Gru GRU GRU_S16,
+    35 rnn Rnn RNN RNN_S16,
     60 matmul MatMul MATMUL MATMUL_S16,
     61 div Div DIV DIV_S16,
     62 angle Angle ANGLE ANGLE_S16,

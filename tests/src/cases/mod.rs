@@ -57,6 +57,12 @@ cases! {
     reduce_sum,
     requantize,
     maximum,
+    resample2d,
+    normalize,
+    prelu,
+    lstm,
+    gru,
+    rnn,
     matmul,
     div,
     angle,
@@ -140,6 +146,12 @@ impl Builder {
     pub(crate) fn node(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> Result<ValueId> {
         let name = format!("node{}", self.graph.nodes.len());
         self.graph.push(&name, op.into(), inputs)
+    }
+
+    /// Appends a node of several results.
+    pub(crate) fn nodes(&mut self, op: impl Into<Op>, inputs: &[ValueId]) -> Result<Vec<ValueId>> {
+        let name = format!("node{}", self.graph.nodes.len());
+        self.graph.push_all(&name, op.into(), inputs)
     }
 
     /// The case: inputs in `[-scale, scale)`, results within `steps` of float.
