@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use ndarray::{ArrayD, Axis, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn, OwnedRepr};
 use ndarray_npy::NpzReader;
 use teff_tools::{
     import::{self, Options, Unsupported},
@@ -35,8 +35,12 @@ fn shared(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// A stored array of floats or of 64-bit integers.
 fn array(npz: &mut NpzReader<File>, name: &str) -> Result<ArrayD<f32>> {
-    npz.by_name(&format!("{name}.npy")).or_else(|_| npz.by_name(name)).with_context(|| name.to_string())
+    if let Ok(integers) = npz.by_name::<OwnedRepr<i64>, IxDyn>(name) {
+        return Ok(integers.mapv(|i| i as f32));
+    }
+    npz.by_name(name).with_context(|| name.to_string())
 }
 
 fn convert(path: &Path) -> Result<Graph> {
@@ -77,7 +81,6 @@ fn run(graph: &Graph, inputs: Vec<ArrayD<f32>>) -> Result<Vec<ArrayD<f32>>> {
 fn distance(got: &ArrayD<f32>, want: &ArrayD<f32>) -> f32 {
     assert_eq!(got.len(), want.len());
     let scale = want.iter().fold(1e-6f32, |m, v| m.max(v.abs()));
-    assert!(got.iter().all(|g| g.is_finite()), "a result is not finite");
     got.iter().zip(want).fold(0.0f32, |m, (g, w)| m.max((g - w).abs())) / scale
 }
 
@@ -108,12 +111,19 @@ fn architectures_give_the_stored_outputs_or_a_readable_refusal() {
         };
         let mut npz = NpzReader::new(File::open(folder.join(format!("{name}.npz"))).unwrap()).unwrap();
         let inputs = graph.inputs.iter().map(|p| array(&mut npz, &format!("in_{}", p.name)).unwrap()).collect();
-        let outputs = run(&graph, inputs).unwrap_or_else(|e| panic!("{name}: {e:#}"));
+        let outputs = match run(&graph, inputs) {
+            Ok(outputs) => outputs,
+            Err(error) => {
+                failures.push(format!("{name}: {error:#}"));
+                continue;
+            }
+        };
         let mut worst = 0.0f32;
         for (i, got) in outputs.iter().enumerate() {
             let want = array(&mut npz, &format!("out_{i}")).unwrap();
             assert_eq!(got.shape(), want.shape(), "{name} output {i}");
-            worst = worst.max(distance(got, &want));
+            let distance = distance(got, &want);
+            worst = if distance.is_nan() { distance } else { worst.max(distance) };
         }
         let transposes = count(&graph, "Transpose");
         println!("imported {name}: {} nodes, {transposes} transposes, distance {worst:.1e}", graph.nodes.len());
@@ -160,7 +170,9 @@ fn quantized_models_carry_their_scales_and_integers() {
         let graph =
             convert(&folder.join(format!("{model}_int8_qdq.onnx"))).unwrap_or_else(|e| panic!("{model}: {e:#}"));
         assert_eq!(teff_tools::quantize::uncalibrated(&graph), [], "{model}");
-        assert_eq!(count(&graph, "Requantize") + count(&graph, "Transpose") + count(&graph, "Clamp"), 0, "{model}");
+        let superfluous = ["Requantize", "Transpose", "Clamp"];
+        let left: Vec<_> = graph.nodes.iter().filter(|n| superfluous.contains(&n.op.name())).collect();
+        assert!(left.is_empty(), "{model}: {left:?}");
         for value in graph.values.iter().filter(|v| v.constant.is_some()) {
             assert!(value.integers.is_some(), "{model}: {}", value.name);
         }

@@ -1,6 +1,7 @@
 //! Calibration: the range of every activation over a set of samples.
 
 mod histogram;
+mod logits;
 
 use std::fmt;
 use std::str::FromStr;
@@ -112,14 +113,14 @@ pub fn calibrate(
         }
         a
     };
+    let logits = logits::of(graph);
     let extremes = (0..samples.len())
         .into_par_iter()
         .map(|index| {
             let mut ranges = vec![None; count];
             let mut broken: Option<ValueId> = None;
             observe(graph, samples, index, |id, values| {
-                let seed = Range { min: f32::INFINITY, max: f32::NEG_INFINITY };
-                let range = values.iter().fold(seed, |r, &v| Range { min: r.min.min(v), max: r.max.max(v) });
+                let range = if logits.contains(&id) { logits::range(values) } else { extremes_of(values) };
                 if !values.iter().all(|v| v.is_finite()) {
                     broken = broken.or(Some(id));
                 }
@@ -132,6 +133,7 @@ pub fn calibrate(
             Ok(ranges)
         })
         .try_reduce(|| vec![None; count], |a, b| Ok(merge(a, b)))?;
+    let extremes = logits::spread(graph, extremes);
     if method == Method::MinMax {
         return Ok(extremes);
     }
@@ -168,6 +170,12 @@ pub fn calibrate(
         chosen[port.value.0] = extremes[port.value.0];
     }
     Ok(chosen)
+}
+
+/// Smallest and largest element.
+fn extremes_of(values: &ArrayD<f32>) -> Range {
+    let seed = Range { min: f32::INFINITY, max: f32::NEG_INFINITY };
+    values.iter().fold(seed, |r, &v| Range { min: r.min.min(v), max: r.max.max(v) })
 }
 
 /// How often [`calibrate`] runs each sample.

@@ -8,7 +8,7 @@ use tract_onnx::tract_core::ops::nn::DataFormat;
 
 use super::typed::{Importer, Weights, Wire};
 use crate::ir::ValueId;
-use crate::ops::{concat::Concat, conv2d::Conv2d, pad::Pad, slice::Slice};
+use crate::ops::{add::Add, concat::Concat, conv2d::Conv2d, pad::Pad, slice::Slice};
 
 /// The geometry of a convolution or pool as two windows; one spatial axis is a row (H = 1).
 pub(super) struct Geometry {
@@ -52,9 +52,14 @@ impl Geometry {
 impl Importer<'_> {
     pub(super) fn conv(&mut self, node: &TypedNode, op: &Conv, inputs: &[Wire]) -> Result<ValueId> {
         let kernel = Weights::of(inputs, 1)?.context("only constant weights: the kernel is computed from an input")?;
-        let bias = Weights::of(inputs, 2)?.context("only constant weights: the bias is computed from an input")?;
+        // A bias that is computed is added behind the convolution.
+        let (bias, computed) = match Weights::of(inputs, 2)? {
+            Some(bias) => (bias, None),
+            None => (Weights::zeros(op.output_channels()), Some(self.value(node, inputs, 2)?)),
+        };
         let x = self.value(node, inputs, 0)?;
         if op.pool_spec.rank() == 3 {
+            ensure!(computed.is_none(), "only constant weights: the bias is computed from an input");
             let kernel = kernel.moved(|kernel| op.kernel_fmt.kernel_as_group_o_i_hw(kernel, op.group))?;
             return self.conv3d(node, op, x, &kernel, &bias);
         }
@@ -72,7 +77,12 @@ impl Importer<'_> {
         operands.extend(self.conv_bias(&node.name, &bias, outputs)?);
         let Geometry { kernel, stride, dilation, pad } = geometry;
         let conv = Conv2d { kernel, stride, pad, dilation, groups: op.group, clamp: None };
-        let y = self.push(&node.name, conv, &operands)?;
+        let mut y = self.push(&node.name, conv, &operands)?;
+        if let Some(bias) = computed {
+            let len = self.dims(bias).iter().product();
+            let bias = self.reshape(&format!("{}.bias", node.name), bias, &[1, 1, 1, len])?;
+            y = self.push(&format!("{}.biased", node.name), Add { clamp: None }, &[y, bias])?;
+        }
         self.leave_nhwc(node, y, op.pool_spec.data_format)
     }
 

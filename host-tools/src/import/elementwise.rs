@@ -1,20 +1,31 @@
 //! Elementwise operators of one, two and three operands.
 
 use anyhow::{Context, Result, bail, ensure};
+use ndarray::arr0;
+use teff::kernels::choice::{Connective, Relation};
+use teff::kernels::index::Arithmetic;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::binary::{BinMiniOp, TypedBinOp};
 use tract_onnx::tract_core::ops::element_wise::{ElementWiseMiniOp, ElementWiseOp};
 use tract_onnx::tract_core::ops::{logic, math, nn};
 
-use super::typed::{Importer, Wire};
-use crate::ir::{ValueId, scalar};
+use super::typed::{Importer, Wire, kind};
+use crate::ir::{Kind, ValueId, scalar};
 use crate::ops::{
     Op,
     add::Add,
     clamp::Clamp,
+    compare::Compare,
+    div::Div,
     expr::{Binary, Expr},
+    from_index::FromIndex,
     function::Function,
+    index_arithmetic::IndexArithmetic,
+    logic::Logic,
+    maximum::Maximum,
+    minimum::Minimum,
     mul::Mul,
+    select::Select,
     sub::Sub,
     table::Table,
 };
@@ -68,78 +79,137 @@ fn function(op: &dyn ElementWiseMiniOp) -> Option<Function> {
     None
 }
 
-/// The comparison or logical operation behind one of tract's binary operators; `true` if its operands are swapped.
-fn truth(op: &dyn BinMiniOp) -> Option<(Binary, bool)> {
-    macro_rules! plain {
-        ($($op:path => $binary:ident, $swap:literal;)*) => {
-            $(if op.is::<$op>() { return Some((Binary::$binary, $swap)); })*
-        };
-    }
-    plain! {
-        logic::CompLT => Less, false;
-        logic::CompGT => Less, true;
-        logic::CompLTE => LessEqual, false;
-        logic::CompGTE => LessEqual, true;
-        logic::CompEq => Equal, false;
-        logic::CompNE => NotEqual, false;
-        logic::And => And, false;
-        logic::Or => Or, false;
-        logic::Xor => NotEqual, false;
-    }
-    None
+/// The relation behind one of tract's binary operators; `true` if its operands are swapped.
+fn relation(op: &dyn BinMiniOp) -> Option<(Relation, bool)> {
+    Some(match () {
+        () if op.is::<logic::CompLT>() => (Relation::Less, false),
+        () if op.is::<logic::CompGT>() => (Relation::Less, true),
+        () if op.is::<logic::CompLTE>() => (Relation::LessEqual, false),
+        () if op.is::<logic::CompGTE>() => (Relation::LessEqual, true),
+        () if op.is::<logic::CompEq>() => (Relation::Equal, false),
+        () if op.is::<logic::CompNE>() => (Relation::NotEqual, false),
+        () => return None,
+    })
+}
+
+/// The operation on truth values behind one of tract's binary operators.
+fn connective(op: &dyn BinMiniOp) -> Option<Connective> {
+    Some(match () {
+        () if op.is::<logic::And>() || op.is::<logic::BitAnd>() => Connective::And,
+        () if op.is::<logic::Or>() || op.is::<logic::BitOr>() => Connective::Or,
+        () if op.is::<logic::Xor>() || op.is::<logic::BitXor>() => Connective::Xor,
+        () => return None,
+    })
+}
+
+/// The operation on integers behind one of tract's binary operators.
+fn arithmetic(op: &dyn BinMiniOp) -> Option<Arithmetic> {
+    Some(match () {
+        () if op.is::<math::Add>() => Arithmetic::Add,
+        () if op.is::<math::Sub>() => Arithmetic::Sub,
+        () if op.is::<math::Mul>() => Arithmetic::Mul,
+        () if op.is::<math::Div>() => Arithmetic::Div,
+        () if op.is::<math::Min>() => Arithmetic::Min,
+        () if op.is::<math::Max>() => Arithmetic::Max,
+        () if op.is::<math::Rem>() => Arithmetic::Rem,
+        () => return None,
+    })
 }
 
 impl Importer<'_> {
-    pub(super) fn element_wise(&mut self, node: &TypedNode, op: &ElementWiseOp, inputs: &[Wire]) -> Result<Wire> {
-        if let (Wire::Mask { of, expr }, true) = (&inputs[0], op.0.is::<logic::Not>() || op.0.is::<logic::BitNot>()) {
-            let expr = Expr::Binary(Binary::Equal, Box::new(expr.clone()), Box::new(Expr::Const(0.0)));
-            return Ok(Wire::Mask { of: *of, expr });
-        }
-        let function = function(&*op.0).with_context(|| format!("the function {} is not supported", op.0.name()))?;
+    pub(super) fn element_wise(&mut self, node: &TypedNode, op: &ElementWiseOp, inputs: &[Wire]) -> Result<ValueId> {
         let x = self.value(node, inputs, 0)?;
-        Ok(Wire::Value(self.push(&node.name, Table { function }, &[x])?))
+        match self.graph.value(x).kind {
+            Kind::Truth if op.0.is::<logic::Not>() || op.0.is::<logic::BitNot>() => {
+                let one = self.number(node, Kind::Truth, 1.0);
+                self.push(&node.name, Logic { connective: Connective::Xor }, &[x, one])
+            }
+            Kind::Index if op.0.is::<math::Neg>() => self.negative(node, x),
+            Kind::Index if op.0.is::<math::Abs>() => {
+                let negative = self.negative(node, x)?;
+                self.push(&node.name, IndexArithmetic { operation: Arithmetic::Max }, &[x, negative])
+            }
+            Kind::Real => {
+                let function =
+                    function(&*op.0).with_context(|| format!("the function {} is not supported", op.0.name()))?;
+                self.push(&node.name, Table { function }, &[x])
+            }
+            kind => bail!("the function {} of {kind:?} values is not supported", op.0.name()),
+        }
     }
 
-    pub(super) fn binary(&mut self, node: &TypedNode, op: &TypedBinOp, inputs: &[Wire]) -> Result<Wire> {
+    /// The integers with the other sign.
+    fn negative(&mut self, node: &TypedNode, x: ValueId) -> Result<ValueId> {
+        self.wide(node, x)?;
+        let zero = self.number(node, Kind::Index, 0.0);
+        self.push(&format!("{}.negative", node.name), IndexArithmetic { operation: Arithmetic::Sub }, &[zero, x])
+    }
+
+    /// A constant without axes.
+    pub(super) fn number(&mut self, node: &TypedNode, kind: Kind, number: f32) -> ValueId {
+        self.graph.constant_of(kind, format!("{}.number", node.name), arr0(number).into_dyn())
+    }
+
+    /// That the node computes with integers that do not wrap at a few bits.
+    fn wide(&self, node: &TypedNode, x: ValueId) -> Result<()> {
+        let dt = self.model.outlet_fact(node.inputs[0])?.datum_type;
+        let wide = matches!(dt, DatumType::I64 | DatumType::I32 | DatumType::TDim);
+        ensure!(
+            wide || self.graph.value(x).kind != Kind::Index,
+            "arithmetic on {dt:?} is not supported: cast to int64"
+        );
+        Ok(())
+    }
+
+    pub(super) fn binary(&mut self, node: &TypedNode, op: &TypedBinOp, inputs: &[Wire]) -> Result<ValueId> {
         let mini = &*op.0;
-        if let Some((binary, swapped)) = truth(mini) {
-            let (a, b) = if swapped { (1, 0) } else { (0, 1) };
-            return self.mask(node, inputs, binary, [a, b]);
-        }
-        let dt = self.model.outlet_fact(node.id.into())?.datum_type;
-        ensure!(dt == DatumType::F32, "only float32 activations are read, this one is {dt:?}");
         let operands = [self.value(node, inputs, 0)?, self.value(node, inputs, 1)?];
         let [a, b] = operands;
-        let uniform = [scalar::uniform(&self.graph, a), scalar::uniform(&self.graph, b)];
-        let op: Op = if mini.is::<math::Add>() {
-            Add { clamp: None }.into()
-        } else if mini.is::<math::Sub>() {
-            Sub { clamp: None }.into()
-        } else if mini.is::<math::SubF>() {
-            return Ok(Wire::Value(self.push(&node.name, Sub { clamp: None }, &[b, a])?));
-        } else if mini.is::<math::Mul>() {
-            Mul { clamp: None }.into()
-        } else {
-            let binary = match () {
-                () if mini.is::<math::Min>() => Binary::Min,
-                () if mini.is::<math::Max>() => Binary::Max,
-                () if mini.is::<math::Pow>() => Binary::Pow,
-                () if mini.is::<math::Div>() => Binary::Div,
-                () => bail!("the operation {} is not supported", mini.name()),
-            };
-            return Ok(Wire::Value(self.with_constant(node, binary, operands, uniform)?));
+        if let Some((relation, swapped)) = relation(mini) {
+            let operands = if swapped { [b, a] } else { [a, b] };
+            return self.push(&node.name, Compare { relation }, &operands);
+        }
+        let op: Op = match (self.graph.value(a).kind, connective(mini), arithmetic(mini)) {
+            (Kind::Truth, Some(connective), _) => Logic { connective }.into(),
+            (Kind::Index, _, Some(operation)) => {
+                self.wide(node, a)?;
+                IndexArithmetic { operation }.into()
+            }
+            (Kind::Real, ..) => return self.real_binary(node, mini, operands),
+            (kind, ..) => bail!("the operation {} of {kind:?} values is not supported", mini.name()),
         };
-        Ok(Wire::Value(self.push(&node.name, op, &operands)?))
+        self.push(&node.name, op, &operands)
+    }
+
+    /// An operation on real numbers.
+    fn real_binary(&mut self, node: &TypedNode, mini: &dyn BinMiniOp, [a, b]: [ValueId; 2]) -> Result<ValueId> {
+        let constant = scalar::uniform(&self.graph, a).is_some() || scalar::uniform(&self.graph, b).is_some();
+        let op: Op = match () {
+            () if mini.is::<math::Add>() => Add { clamp: None }.into(),
+            () if mini.is::<math::Sub>() => Sub { clamp: None }.into(),
+            () if mini.is::<math::SubF>() => return self.push(&node.name, Sub { clamp: None }, &[b, a]),
+            () if mini.is::<math::Mul>() => Mul { clamp: None }.into(),
+            () if mini.is::<math::Min>() && constant => return self.with_constant(node, Binary::Min, [a, b]),
+            () if mini.is::<math::Max>() && constant => return self.with_constant(node, Binary::Max, [a, b]),
+            () if mini.is::<math::Div>() && constant => return self.with_constant(node, Binary::Div, [a, b]),
+            () if mini.is::<math::Pow>() => return self.with_constant(node, Binary::Pow, [a, b]),
+            () if mini.is::<math::Min>() => Minimum.into(),
+            () if mini.is::<math::Max>() => Maximum.into(),
+            () if mini.is::<math::Div>() => match self.graph.data(b).map(|c| c.mapv(f32::recip)) {
+                Some(inverse) if inverse.iter().all(|c| c.is_normal()) => {
+                    let inverse = self.graph.constant(format!("{}.inverse", node.name), inverse);
+                    return self.push(&node.name, Mul { clamp: None }, &[a, inverse]);
+                }
+                _ => Div.into(),
+            },
+            () => bail!("the operation {} is not supported", mini.name()),
+        };
+        self.push(&node.name, op, &[a, b])
     }
 
     /// A minimum, maximum, power or quotient of an activation and one number.
-    fn with_constant(
-        &mut self,
-        node: &TypedNode,
-        binary: Binary,
-        [a, b]: [ValueId; 2],
-        uniform: [Option<f32>; 2],
-    ) -> Result<ValueId> {
+    fn with_constant(&mut self, node: &TypedNode, binary: Binary, [a, b]: [ValueId; 2]) -> Result<ValueId> {
+        let uniform = [scalar::uniform(&self.graph, a), scalar::uniform(&self.graph, b)];
         let (x, c, expr) = match uniform {
             [_, Some(c)] => (a, c, Expr::Binary(binary, Box::new(Expr::X), Box::new(Expr::Const(c)))),
             [Some(c), _] => (b, c, Expr::Binary(binary, Box::new(Expr::Const(c)), Box::new(Expr::X))),
@@ -151,77 +221,37 @@ impl Importer<'_> {
             Binary::Min => Clamp { min: f32::NEG_INFINITY, max: c }.into(),
             _ => Table { function: Function::from_expr(expr) }.into(),
         };
-        self.push(&node.name, op, &[x])
+        // A constant of more axes widens the result.
+        let y = self.push(&node.name, op, &[x])?;
+        let shape = self.shape(node.id.into())?;
+        self.expand(&format!("{}.broadcast", node.name), y, &shape)
     }
 
-    /// A comparison, or an operation on comparisons.
-    fn mask(&mut self, node: &TypedNode, inputs: &[Wire], binary: Binary, order: [usize; 2]) -> Result<Wire> {
-        let operands = order.map(|i| inputs[i].clone());
-        let (of, [a, b]) = self.scalars(node, operands)?;
-        Ok(Wire::Mask { of, expr: Expr::Binary(binary, Box::new(a), Box::new(b)) })
-    }
-
-    /// `where(test, a, b)`, if all three are functions of one activation, or the parametric relu.
+    /// `where(test, a, b)`.
     pub(super) fn select(&mut self, node: &TypedNode, inputs: &[Wire]) -> Result<ValueId> {
-        let [test, a, b] = inputs else { bail!("{} operands, 3 wanted", inputs.len()) };
-        if let Some(y) = self.parametric_relu(node, test, a, b)? {
-            return Ok(y);
-        }
-        let (of, [test, a, b]) = self.scalars(node, [test.clone(), a.clone(), b.clone()])?;
-        let expr = Expr::Select(Box::new(test), Box::new(a), Box::new(b));
-        self.push(&node.name, Table { function: Function::from_expr(expr) }, &[of])
+        ensure!(inputs.len() == 3, "{} operands, 3 wanted", inputs.len());
+        let operands = [self.value(node, inputs, 0)?, self.value(node, inputs, 1)?, self.value(node, inputs, 2)?];
+        self.push(&node.name, Select, &operands)
     }
 
-    /// `where(0 > x, x·slope, x)` with a slope a channel: `max(x, 0) + min(x, 0)·slope`.
-    fn parametric_relu(&mut self, node: &TypedNode, test: &Wire, a: &Wire, b: &Wire) -> Result<Option<ValueId>> {
-        let (Wire::Mask { of, expr }, Wire::Value(a), Wire::Value(x)) = (test, a, b) else { return Ok(None) };
-        let negative = Expr::Binary(Binary::Less, Box::new(Expr::X), Box::new(Expr::Const(0.0)));
-        let Some(product) = self.graph.producer(*a).filter(|_| of == x && *expr == negative) else { return Ok(None) };
-        let factors = self.graph.nodes[product].inputs.clone();
-        let is_product = matches!(self.graph.nodes[product].op, Op::Mul(Mul { clamp: None }));
-        let Some(&slope) = factors.iter().find(|&&f| self.graph.data(f).is_some()) else { return Ok(None) };
-        if !is_product || !factors.contains(x) || scalar::uniform(&self.graph, slope).is_some() {
-            return Ok(None);
-        }
-        let below = Clamp { min: f32::NEG_INFINITY, max: 0.0 };
-        let above = self.push(&format!("{}.above", node.name), Clamp::RELU, &[*x])?;
-        let below = self.push(&format!("{}.below", node.name), below, &[*x])?;
-        let below = self.push(&format!("{}.slope", node.name), Mul { clamp: None }, &[below, slope])?;
-        Ok(Some(self.push(&node.name, Add { clamp: None }, &[above, below])?))
-    }
-
-    /// Operands as functions of one activation.
-    fn scalars<const N: usize>(&mut self, node: &TypedNode, wires: [Wire; N]) -> Result<(ValueId, [Expr; N])> {
-        let first = wires.iter().find_map(|w| match w {
-            Wire::Value(v) | Wire::Mask { of: v, .. } => Some(*v),
-            _ => None,
-        });
-        let first = first.context("an operation on truth values that are no comparison of an activation")?;
-        for root in scalar::roots(&self.graph, first) {
-            let exprs: Option<Vec<Expr>> = wires.iter().map(|w| self.scalar(w, root)).collect();
-            if let Some(Ok(exprs)) = exprs.map(<[Expr; N]>::try_from) {
-                let (want, got) = (self.shape(node.id.into())?, self.dims(root));
-                ensure!(want == got, "a condition that broadcasts ({got:?} to {want:?}) is not supported");
-                return Ok((root, exprs));
+    /// A change of type.
+    pub(super) fn cast(&mut self, node: &TypedNode, to: DatumType, inputs: &[Wire]) -> Result<ValueId> {
+        let from = self.model.outlet_fact(node.inputs[0])?.datum_type;
+        let x = self.value(node, inputs, 0)?;
+        let wide = matches!(to, DatumType::I64 | DatumType::I32 | DatumType::TDim);
+        match (self.graph.value(x).kind, kind(to)?) {
+            (Kind::Real, Kind::Real) | (Kind::Truth, Kind::Truth) => Ok(x),
+            (Kind::Index, Kind::Index) if wide => Ok(x),
+            (Kind::Index | Kind::Truth, Kind::Real) => self.push(&node.name, FromIndex, &[x]),
+            (Kind::Truth, Kind::Index) => {
+                let (one, zero) = (self.number(node, Kind::Index, 1.0), self.number(node, Kind::Index, 0.0));
+                self.push(&node.name, Select, &[x, one, zero])
             }
-        }
-        bail!("comparisons and Where are supported between functions of one tensor and constant numbers only")
-    }
-
-    fn scalar(&self, wire: &Wire, root: ValueId) -> Option<Expr> {
-        match wire {
-            Wire::Value(v) => Some(scalar::trace(&self.graph, *v, root)?.0),
-            Wire::Mask { of, expr } => Some(expr.of(&scalar::trace(&self.graph, *of, root)?.0)),
-            Wire::Const(tensor) => {
-                let uniform = tensor.as_uniform()?;
-                Some(Expr::Const(uniform.cast_to_scalar::<f32>().ok()?))
+            (kind @ (Kind::Real | Kind::Index), Kind::Truth) => {
+                let zero = self.number(node, kind, 0.0);
+                self.push(&node.name, Compare { relation: Relation::NotEqual }, &[x, zero])
             }
-            Wire::Integers(integers) => {
-                let reals = integers.reals();
-                let first = *reals.first()?;
-                reals.iter().all(|&v| v == first).then_some(Expr::Const(first))
-            }
-            Wire::Broken => None,
+            _ => bail!("a conversion from {from:?} to {to:?} is not supported: cut the model before it"),
         }
     }
 }

@@ -1,29 +1,25 @@
 //! Operators that move elements and compute nothing.
 
 use anyhow::{Context, Result, bail, ensure};
+use ndarray::arr1;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{AxisOp, DimLike};
 use tract_onnx::tract_core::ops as t;
 
 use super::typed::{Importer, Wire, constant};
-use crate::ir::ValueId;
-use crate::ops::{concat::Concat, pad::Pad, resample2d::Taps, slice::Slice};
+use crate::ir::{Kind, ValueId};
+use crate::ops::{concat::Concat, expand::Expand, gather::Gather, pad::Pad, resample2d::Taps, slice::Slice};
 
 impl Importer<'_> {
-    pub(super) fn layout(&mut self, node: &TypedNode, inputs: &[Wire]) -> Result<Wire> {
+    pub(super) fn layout(&mut self, node: &TypedNode, inputs: &[Wire]) -> Result<ValueId> {
         let op = node.op();
-        if let (Some(axis), [Wire::Mask { .. }]) = (op.downcast_ref::<AxisOp>(), inputs) {
-            bail!("{axis:?} of truth values is not supported");
-        }
         let value = if let Some(op) = op.downcast_ref::<AxisOp>() {
             self.axis_op(node, op, inputs)?
         } else if let Some(op) = op.downcast_ref::<t::array::Slice>() {
             let (start, end) = (op.start.to_usize()?, op.end.to_usize()?);
             self.slice(node, inputs, Slice { axis: op.axis, start, end, step: 1 })?
         } else if let Some(op) = op.downcast_ref::<t::downsample::Downsample>() {
-            let step = usize::try_from(op.stride).context("a slice that runs backwards is not supported")?;
-            let end = self.shape(node.inputs[0])?[op.axis];
-            self.slice(node, inputs, Slice { axis: op.axis, start: op.modulo, end, step })?
+            self.downsample(node, op, inputs)?
         } else if let Some(op) = op.downcast_ref::<t::array::TypedConcat>() {
             let parts = (0..inputs.len()).map(|i| self.value(node, inputs, i)).collect::<Result<Vec<_>>>()?;
             self.push(&node.name, Concat { axis: op.axis }, &parts)?
@@ -38,12 +34,11 @@ impl Importer<'_> {
             let x = self.value(node, inputs, 0)?;
             self.repeat(&node.name, x, &times)?
         } else if let Some(op) = op.downcast_ref::<t::cast::Cast>() {
-            let from = self.model.outlet_fact(node.inputs[0])?.datum_type;
-            bail!("a conversion from {from:?} to {:?} is not supported: activations are float32", op.to)
+            self.cast(node, op.to, inputs)?
         } else {
-            bail!("the operator {} is not supported", op.name())
+            return self.indexed(node, inputs);
         };
-        Ok(Wire::Value(value))
+        Ok(value)
     }
 
     fn axis_op(&mut self, node: &TypedNode, op: &AxisOp, inputs: &[Wire]) -> Result<ValueId> {
@@ -60,6 +55,19 @@ impl Importer<'_> {
                 self.reshape(&node.name, x, &shape)
             }
         }
+    }
+
+    /// Every so many elements along an axis, backwards if the stride is negative.
+    fn downsample(&mut self, node: &TypedNode, op: &t::downsample::Downsample, inputs: &[Wire]) -> Result<ValueId> {
+        let (axis, step) = (op.axis, op.stride.unsigned_abs());
+        let len = self.shape(node.inputs[0])?[axis];
+        if op.stride > 0 {
+            return self.slice(node, inputs, Slice { axis, start: op.modulo, end: len, step });
+        }
+        let x = self.value(node, inputs, 0)?;
+        let places: Vec<f32> = (0..len).rev().skip(op.modulo).step_by(step).map(|i| i as f32).collect();
+        let places = self.graph.constant_of(Kind::Index, format!("{}.places", node.name), arr1(&places).into_dyn());
+        self.push(&node.name, Gather { axis }, &[x, places])
     }
 
     fn slice(&mut self, node: &TypedNode, inputs: &[Wire], op: Slice) -> Result<ValueId> {
@@ -101,43 +109,71 @@ impl Importer<'_> {
         self.resample(&node.name, x, taps)
     }
 
-    /// A gather with constant indices that make a slice.
+    /// A gather; one whose constant indices come in even steps is a slice.
     fn gather(&mut self, node: &TypedNode, op: &t::array::Gather, inputs: &[Wire]) -> Result<ValueId> {
-        let indices = constant(inputs, 1).context("only constant indices are supported")?;
         let x = self.value(node, inputs, 0)?;
-        let len = self.dims(x)[op.axis];
-        let indices = indices.cast_to::<i64>()?;
-        let wrap = |&i: &i64| usize::try_from(if i < 0 { i + len as i64 } else { i });
-        let at: Vec<usize> =
-            indices.try_as_plain_ram()?.as_slice::<i64>()?.iter().map(wrap).collect::<Result<_, _>>()?;
-        let (Some(&start), Some(&last)) = (at.first(), at.last()) else { bail!("no index is given") };
-        let step = at.get(1).map_or(1, |&second| second.saturating_sub(start));
-        let even = step > 0 && at.iter().enumerate().all(|(i, &a)| a == start + i * step);
-        ensure!(even, "only indices in even steps upwards are supported, these are {at:?}");
-        let op = Slice { axis: op.axis, start, end: last + 1, step };
-        let y = self.push(&format!("{}.slice", node.name), op, &[x])?;
-        let shape = self.shape(node.id.into())?;
-        self.reshape(&node.name, y, &shape)
+        if let Some(slice) =
+            constant(inputs, 1).map(|at| even(at, op.axis, self.dims(x)[op.axis])).transpose()?.flatten()
+        {
+            let y = self.push(&format!("{}.slice", node.name), slice, &[x])?;
+            let shape = self.shape(node.id.into())?;
+            return self.reshape(&node.name, y, &shape);
+        }
+        let at = self.value(node, inputs, 1)?;
+        self.push(&node.name, Gather { axis: op.axis }, &[x, at])
     }
 
-    /// A broadcast, written out: where the readers can broadcast themselves, a pass takes it away.
+    /// A value repeated to a shape.
     fn broadcast(&mut self, node: &TypedNode, inputs: &[Wire]) -> Result<ValueId> {
         let x = self.value(node, inputs, 0)?;
         let shape = self.shape(node.id.into())?;
-        let mut from = self.dims(x);
-        from.splice(0..0, std::iter::repeat_n(1, shape.len() - from.len()));
-        let times: Vec<usize> = shape.iter().zip(&from).map(|(to, from)| to / from).collect();
-        let x = self.reshape(&format!("{}.axes", node.name), x, &from)?;
-        self.repeat(&node.name, x, &times)
+        self.expand(&node.name, x, &shape)
     }
 
-    /// Each axis repeated so many times.
-    fn repeat(&mut self, name: &str, x: ValueId, times: &[usize]) -> Result<ValueId> {
-        let mut y = x;
-        for (axis, &times) in times.iter().enumerate().filter(|(_, times)| **times != 1) {
-            ensure!(times > 0, "a tensor without elements");
-            y = self.push(&format!("{name}.axis{axis}"), Concat { axis }, &vec![y; times])?;
+    /// The value broadcast to `shape`: where the readers can broadcast themselves, a pass takes that away.
+    pub(super) fn expand(&mut self, name: &str, x: ValueId, shape: &[usize]) -> Result<ValueId> {
+        let mut from = self.dims(x);
+        if from == shape {
+            return Ok(x);
         }
-        Ok(y)
+        ensure!(from.len() <= shape.len(), "a tensor of {} axes is broadcast to {}", from.len(), shape.len());
+        from.splice(0..0, std::iter::repeat_n(1, shape.len() - from.len()));
+        let x = self.reshape(&format!("{name}.axes"), x, &from)?;
+        self.push(name, Expand { shape: shape.to_vec() }, &[x])
     }
+
+    /// Each axis repeated so many times: `(a, b)` by `(r, s)` is `(1, a, 1, b)` broadcast to `(r, a, s, b)`.
+    fn repeat(&mut self, name: &str, x: ValueId, times: &[usize]) -> Result<ValueId> {
+        ensure!(!times.contains(&0), "a tensor without elements");
+        if times.iter().all(|&t| t == 1) {
+            return Ok(x);
+        }
+        let (mut from, mut wide, mut to) = (Vec::new(), Vec::new(), Vec::new());
+        for (&len, &times) in self.dims(x).iter().zip(times) {
+            if times != 1 {
+                from.push(1);
+                wide.push(times);
+            }
+            from.push(len);
+            wide.push(len);
+            to.push(len * times);
+        }
+        let x = self.reshape(&format!("{name}.axes"), x, &from)?;
+        let y = self.push(name, Expand { shape: wide }, &[x])?;
+        self.reshape(&format!("{name}.tiled"), y, &to)
+    }
+}
+
+/// The slice that takes the elements at constant indices along an axis of length `len`, if they come in even steps.
+fn even(indices: &Tensor, axis: usize, len: usize) -> Result<Option<Slice>> {
+    let indices = indices.cast_to::<i64>()?;
+    let place = |&i: &i64| {
+        let place = usize::try_from(if i < 0 { i + len as i64 } else { i }).ok().filter(|&i| i < len);
+        place.with_context(|| format!("index {i} is out of range: the axis has length {len}"))
+    };
+    let at: Vec<usize> = indices.to_plain_array_view::<i64>()?.iter().map(place).collect::<Result<_>>()?;
+    let (Some(&start), Some(&last)) = (at.first(), at.last()) else { bail!("no index is given") };
+    let step = at.get(1).map_or(1, |&second| second.saturating_sub(start));
+    let even = step > 0 && at.iter().enumerate().all(|(i, &a)| a == start + i * step);
+    Ok(even.then_some(Slice { axis, start, end: last + 1, step }))
 }

@@ -7,6 +7,7 @@
 mod conv;
 mod deconv;
 mod elementwise;
+mod indexed;
 mod layout;
 mod normalize;
 mod opaque;

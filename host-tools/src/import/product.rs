@@ -1,4 +1,4 @@
-//! Matrix products with constant weights.
+//! Matrix products: with constant weights, and of two activations.
 
 use anyhow::{Context, Result, bail, ensure};
 use ndarray::IxDyn;
@@ -7,7 +7,7 @@ use tract_onnx::tract_core::ops::einsum::EinSum;
 
 use super::typed::{Importer, Weights, Wire};
 use crate::ir::ValueId;
-use crate::ops::{conv2d::Conv2d, fully_connected::FullyConnected};
+use crate::ops::{conv2d::Conv2d, fully_connected::FullyConnected, matmul::MatMul, reduce_sum::ReduceSum};
 
 /// An axis of a product: where it stands in the activation, the weights and the output.
 struct Axis {
@@ -36,12 +36,17 @@ fn product(axes: &[Axis]) -> usize {
 
 impl Importer<'_> {
     pub(super) fn product(&mut self, node: &TypedNode, op: &EinSum, inputs: &[Wire]) -> Result<ValueId> {
+        match *inputs {
+            [Wire::Value(a), Wire::Value(b)] => return self.pairwise(node, op, [a, b]),
+            [Wire::Value(x)] => return self.contract(node, op, x),
+            [_, _] => {}
+            _ => bail!("a product of {} operands: split it into products of two", inputs.len()),
+        }
         let weights = [Weights::of(inputs, 0)?, Weights::of(inputs, 1)?];
         let (x_slot, w_slot, weights) = match (inputs, weights) {
             ([_, Wire::Value(_)], [Some(w), _]) => (1, 0, w),
             ([Wire::Value(_), _], [_, Some(w)]) => (0, 1, w),
-            ([_, _], _) => bail!("only constant weights: this is a product of two activations"),
-            _ => bail!("a product of {} operands: split it into products of two", inputs.len()),
+            _ => bail!("a product of constants and of what is not supported"),
         };
         let x = self.value(node, inputs, x_slot)?;
         let roles = roles(op, (x_slot, &self.dims(x)), (w_slot, weights.reals.shape()))?;
@@ -50,6 +55,43 @@ impl Importer<'_> {
         } else {
             self.dense(node, x, weights, &roles)
         }
+    }
+
+    /// A product of two activations: rows by rows.
+    fn pairwise(&mut self, node: &TypedNode, op: &EinSum, [a, b]: [ValueId; 2]) -> Result<ValueId> {
+        let (a_dims, b_dims) = (self.dims(a), self.dims(b));
+        let roles = roles(op, (0, &a_dims), (1, &b_dims))?;
+        let Roles { batch, rows, inner, columns } = &roles;
+        let order: [&[Axis]; 4] = [batch, rows, columns, inner];
+        let a = self.arrange(node, a, &order, |axis| axis.x)?;
+        let a = self.reshape(&format!("{}.rows", node.name), a, &[product(batch), product(rows), product(inner)])?;
+        let b = self.arrange(node, b, &order, |axis| axis.w)?;
+        let b =
+            self.reshape(&format!("{}.columns", node.name), b, &[product(batch), product(columns), product(inner)])?;
+        let y = self.push(&node.name, MatMul { clamp: None }, &[a, b])?;
+        self.finish(node, y, &[batch, rows, columns])
+    }
+
+    /// A sum over some axes, the others in another order.
+    fn contract(&mut self, node: &TypedNode, op: &EinSum, x: ValueId) -> Result<ValueId> {
+        let (mut summed, mut kept) = (Vec::new(), Vec::new());
+        for axis in op.axes.iter_all_axes() {
+            match (axis.inputs[0].as_slice(), axis.outputs[0].as_slice()) {
+                ([from], []) => summed.push(*from),
+                ([from], [to]) => kept.push((*from, *to)),
+                _ => bail!("the product {} takes a diagonal", op.axes),
+            }
+        }
+        summed.sort_unstable();
+        kept.sort_unstable();
+        let shape: Vec<usize> = kept.iter().map(|&(from, _)| self.dims(x)[from]).collect();
+        let x = match summed.is_empty() {
+            true => x,
+            false => self.push(&format!("{}.sum", node.name), ReduceSum { axes: summed }, &[x])?,
+        };
+        let x = self.reshape(&format!("{}.kept", node.name), x, &shape)?;
+        let perm: Vec<usize> = (0..kept.len()).filter_map(|to| kept.iter().position(|&(_, t)| t == to)).collect();
+        self.transpose(&node.name, x, &perm)
     }
 
     /// One matrix for all rows: a fully connected layer.

@@ -12,8 +12,8 @@ use tract_onnx::tract_core::ops as t;
 use super::opaque::Opaque;
 use super::quantized::mark::{Mark, Marked};
 use super::{Unsupported, UnsupportedNode, vet};
-use crate::ir::{Graph, Integers, Port, ValueId, gather, places};
-use crate::ops::{Op, expr::Expr, reshape::Reshape, transpose::Transpose};
+use crate::ir::{Graph, Integers, Kind, Port, ValueId, gather, places};
+use crate::ops::{Op, reshape::Reshape, transpose::Transpose};
 
 /// What an outlet of tract's graph is in the IR.
 #[derive(Debug, Clone)]
@@ -24,8 +24,6 @@ pub(super) enum Wire {
     Const(Arc<Tensor>),
     /// A constant of a quantized model.
     Integers(Arc<Integers>),
-    /// Truth values: where `expr` of the activation is not 0.
-    Mask { of: ValueId, expr: Expr },
     /// The output of a node that is not supported, of no type that the IR has.
     Broken,
 }
@@ -84,7 +82,8 @@ impl Importer<'_> {
     fn source(&mut self, outlet: OutletId) -> Result<()> {
         let name = self.model.node(outlet.node).name.clone();
         let shape = self.shape(outlet).with_context(|| format!("input {name}"))?;
-        let value = self.graph.activation(&name, &shape);
+        let kind = kind(self.model.outlet_fact(outlet)?.datum_type).with_context(|| format!("input {name}"))?;
+        let value = self.graph.activation_of(kind, &name, &shape);
         self.graph.inputs.push(Port { value, name, onnx_shape: shape, perm: None });
         self.wires.insert(outlet, Wire::Value(value));
         Ok(())
@@ -109,6 +108,7 @@ impl Importer<'_> {
                 let reals = inputs.iter().map(Wire::real).collect::<Result<Vec<_>>>()?;
                 self.opaque(node, op, &reals)?.into_iter().map(Wire::Value).collect()
             }
+            None if node.op_is::<t::array::Topk>() => self.top_k(node, &inputs)?.map(Wire::Value).to_vec(),
             None => {
                 let wire = self.operator(node, &inputs);
                 vec![wire.or_else(|refused| self.claimed(node, &inputs).unwrap_or(Err(refused)))?]
@@ -140,9 +140,9 @@ impl Importer<'_> {
         } else if let Some(op) = op.downcast_ref::<t::einsum::EinSum>() {
             self.product(node, op, inputs)?
         } else if let Some(op) = op.downcast_ref::<t::binary::TypedBinOp>() {
-            return self.binary(node, op, inputs);
+            self.binary(node, op, inputs)?
         } else if let Some(op) = op.downcast_ref::<t::element_wise::ElementWiseOp>() {
-            return self.element_wise(node, op, inputs);
+            self.element_wise(node, op, inputs)?
         } else if op.is::<t::logic::Iff>() {
             self.select(node, inputs)?
         } else if let Some(op) = op.downcast_ref::<t::nn::Reduce>() {
@@ -159,7 +159,7 @@ impl Importer<'_> {
             let at = moved(&integers.q, |places| op.eval_out_of_plan(tvec!(places.into())))?;
             return Ok(Wire::Integers(integers.at(&at).into()));
         } else {
-            return self.layout(node, inputs);
+            self.layout(node, inputs)?
         };
         Ok(Wire::Value(value))
     }
@@ -175,8 +175,8 @@ impl Importer<'_> {
     fn replace(&mut self, node: &TypedNode) -> Result<()> {
         for (slot, output) in node.outputs.iter().enumerate() {
             let outlet = OutletId::new(node.id, slot);
-            let wire = match (output.fact.datum_type, self.shape(outlet)) {
-                (DatumType::F32, Ok(shape)) => Wire::Value(self.graph.activation(&node.name, &shape)),
+            let wire = match (kind(output.fact.datum_type), self.shape(outlet)) {
+                (Ok(kind), Ok(shape)) => Wire::Value(self.graph.activation_of(kind, &node.name, &shape)),
                 _ => Wire::Broken,
             };
             self.wires.insert(outlet, wire);
@@ -204,17 +204,14 @@ impl Importer<'_> {
         match &inputs[i] {
             Wire::Value(value) => Ok(*value),
             Wire::Const(tensor) => {
-                let data = floats(tensor)?;
-                Ok(self.graph.constant(format!("{}.{i}", node.name), data))
+                let (kind, data) = elements(tensor)?;
+                Ok(self.graph.constant_of(kind, format!("{}.{i}", node.name), data))
             }
             Wire::Integers(integers) => {
                 Ok(self.graph.integers(format!("{}.{i}", node.name), integers.as_ref().clone()))
             }
-            Wire::Mask { .. } | Wire::Broken => {
-                bail!(
-                    "only float tensors are read: operand {i} is {:?}",
-                    self.model.outlet_fact(node.inputs[i])?.datum_type
-                )
+            Wire::Broken => {
+                bail!("operand {i} is of the type {:?}", self.model.outlet_fact(node.inputs[i])?.datum_type)
             }
         }
     }
@@ -282,6 +279,11 @@ impl Weights {
         })
     }
 
+    /// So many zeros.
+    pub(super) fn zeros(len: usize) -> Self {
+        Self { reals: ArrayD::zeros(IxDyn(&[len])), integers: None }
+    }
+
     /// The elements at the places `at`, counted in row-major order.
     pub(super) fn at(&self, at: &ArrayD<usize>) -> Self {
         Self { reals: gather(&self.reals, at), integers: self.integers.as_ref().map(|i| i.at(at)) }
@@ -314,15 +316,38 @@ pub(super) fn constant(inputs: &[Wire], i: usize) -> Option<&Arc<Tensor>> {
     }
 }
 
-/// The elements of a float32 tensor.
+/// What elements of tract's type are in the IR.
+pub(super) fn kind(datum_type: DatumType) -> Result<Kind> {
+    match datum_type {
+        dt if dt.is_float() => Ok(Kind::Real),
+        DatumType::Bool => Ok(Kind::Truth),
+        dt if dt.is_integer() || dt == DatumType::TDim => Ok(Kind::Index),
+        other => bail!("elements of the type {other:?} are not read"),
+    }
+}
+
+/// The elements of a constant, and what they are.
+pub(super) fn elements(tensor: &Tensor) -> Result<(Kind, ArrayD<f32>)> {
+    let kind = kind(tensor.datum_type())?;
+    let shape = IxDyn(tensor.shape());
+    let data: Vec<f32> = match kind {
+        Kind::Real => tensor.cast_to::<f32>()?.to_plain_array_view::<f32>()?.iter().copied().collect(),
+        Kind::Truth => tensor.to_plain_array_view::<bool>()?.iter().map(|&t| u8::from(t).into()).collect(),
+        Kind::Index => {
+            let integers = tensor.cast_to::<i64>()?;
+            let integers = integers.to_plain_array_view::<i64>()?;
+            let large = integers.iter().find(|i| i.unsigned_abs() > Kind::LARGEST_INDEX as u64);
+            ensure!(large.is_none(), "the integer {} has more than 24 bits", large.unwrap_or(&0));
+            integers.iter().map(|&i| i as f32).collect()
+        }
+    };
+    Ok((kind, ArrayD::from_shape_vec(shape, data)?))
+}
+
+/// The elements of a float tensor.
 pub(super) fn floats(tensor: &Tensor) -> Result<ArrayD<f32>> {
-    ensure!(
-        tensor.datum_type() == DatumType::F32,
-        "only float32 constants are read, this one is {:?}",
-        tensor.datum_type()
-    );
-    let data = tensor.to_plain_array_view::<f32>()?;
-    Ok(ArrayD::from_shape_vec(IxDyn(data.shape()), data.iter().copied().collect())?)
+    ensure!(tensor.datum_type().is_float(), "only float constants are read, this one is {:?}", tensor.datum_type());
+    Ok(elements(tensor)?.1)
 }
 
 /// Finds the ONNX node behind a tract node: tract keeps its name and appends suffixes.

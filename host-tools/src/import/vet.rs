@@ -20,6 +20,8 @@ const READABLE: &[&str] = &[
     "Acosh",
     "Add",
     "And",
+    "ArgMax",
+    "ArgMin",
     "Asin",
     "Asinh",
     "Atan",
@@ -27,6 +29,7 @@ const READABLE: &[&str] = &[
     "AveragePool",
     "BatchNormalization",
     "Cast",
+    "CastLike",
     "Ceil",
     "Celu",
     "Clip",
@@ -36,6 +39,7 @@ const READABLE: &[&str] = &[
     "Conv",
     "Cos",
     "Cosh",
+    "CumSum",
     "DepthToSpace",
     "Div",
     "Dropout",
@@ -45,9 +49,12 @@ const READABLE: &[&str] = &[
     "Erf",
     "Exp",
     "Expand",
+    "EyeLike",
     "Flatten",
     "Floor",
     "Gather",
+    "GatherElements",
+    "GatherND",
     "Gelu",
     "Gemm",
     "GlobalAveragePool",
@@ -56,20 +63,24 @@ const READABLE: &[&str] = &[
     "GreaterOrEqual",
     "HardSigmoid",
     "HardSwish",
+    "Hardmax",
     "Identity",
     "LeakyRelu",
     "Less",
     "LessOrEqual",
     "Log",
+    "LogSoftmax",
     "MatMul",
     "Max",
     "MaxPool",
     "Mean",
     "Min",
     "Mish",
+    "Mod",
     "Mul",
     "Neg",
     "Not",
+    "OneHot",
     "Or",
     "Pad",
     "Pow",
@@ -77,13 +88,19 @@ const READABLE: &[&str] = &[
     "Reciprocal",
     "ReduceL1",
     "ReduceL2",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
     "ReduceMax",
     "ReduceMean",
+    "ReduceMin",
+    "ReduceProd",
     "ReduceSum",
     "ReduceSumSquare",
     "Relu",
     "Reshape",
     "Round",
+    "ScatterElements",
+    "ScatterND",
     "Selu",
     "Shape",
     "Shrink",
@@ -107,7 +124,9 @@ const READABLE: &[&str] = &[
     "Tanh",
     "ThresholdedRelu",
     "Tile",
+    "TopK",
     "Transpose",
+    "Trilu",
     "Unsqueeze",
     "Where",
     "Xor",
@@ -226,12 +245,14 @@ fn refuse_input(input: &pb::ValueInfoProto) -> Option<String> {
         return Some("only tensors can be inputs".into());
     };
     match DataType::try_from(tensor.elem_type) {
-        Ok(DataType::Float) => None,
+        Ok(DataType::Float | DataType::Bool) => None,
+        Ok(DataType::Int64 | DataType::Int32 | DataType::Int16 | DataType::Int8) => None,
+        Ok(DataType::Uint64 | DataType::Uint32 | DataType::Uint16 | DataType::Uint8) => None,
         Ok(DataType::Float16 | DataType::Double | DataType::Bfloat16) => {
             Some("only 32-bit float inputs are read: export the float32 model".into())
         }
         Ok(other) => Some(format!(
-            "only float inputs are read, this one is {}: cut the model behind the operators that read it",
+            "inputs of the type {} are not read: cut the model behind the operators that read it",
             other.as_str_name().to_lowercase()
         )),
         Err(_) => Some("the element type is unknown".into()),
@@ -260,9 +281,6 @@ fn refuse_node(node: &NodeProto, opset: i64, constants: &HashSet<&str>) -> Optio
     let constant = |i: usize| node.input.get(i).is_none_or(|n| n.is_empty() || constants.contains(n.as_str()));
     match op {
         "Conv" if !constant(1) => Some("only constant weights: the kernel is computed from an input".into()),
-        "MatMul" | "Gemm" if !constant(0) && !constant(1) => {
-            Some("only constant weights: this is a product of two activations".into())
-        }
         "BatchNormalization" if int(node, "training_mode") == Some(1) || (1..5).any(|i| !constant(i)) => {
             Some("only inference with constant statistics: export the model in evaluation mode".into())
         }
@@ -280,8 +298,7 @@ fn refuse_node(node: &NodeProto, opset: i64, constants: &HashSet<&str>) -> Optio
 fn advice(op: &str) -> &'static str {
     match op {
         "If" | "Loop" | "Scan" | "SequenceMap" => "control flow is not read: export a traced or unrolled model",
-        "LogSoftmax" => "end the model with Softmax, or with the logits: the order of the classes is the same",
-        "ArgMax" | "ArgMin" | "TopK" | "NonMaxSuppression" => "cut the model before this node: do it on the result",
+        "NonMaxSuppression" => "cut the model before this node: do it on the result",
         _ => "this operator is not supported",
     }
 }

@@ -1,6 +1,8 @@
 //! Chains of elementwise operators over one tensor, read as one function of one variable.
 
-use super::{Graph, ValueId};
+use teff::kernels::choice::{Connective, Relation};
+
+use super::{Graph, Kind, ValueId};
 use crate::ops::{
     Op,
     clamp::Clamp,
@@ -19,6 +21,9 @@ pub fn uniform(graph: &Graph, id: ValueId) -> Option<f32> {
 
 /// `value` as a function of `root`, element by element, and the nodes that compute it.
 pub fn trace(graph: &Graph, value: ValueId, root: ValueId) -> Option<(Expr, Vec<usize>)> {
+    if graph.value(root).kind != Kind::Real {
+        return None;
+    }
     let mut nodes = Vec::new();
     let expr = follow(graph, value, root, &mut nodes, MAX_DEPTH)?;
     nodes.sort_unstable();
@@ -44,7 +49,21 @@ pub fn roots(graph: &Graph, value: ValueId) -> Vec<ValueId> {
 }
 
 fn is_elementwise(op: &Op) -> bool {
-    matches!(op, Op::Table(_) | Op::Clamp(_) | Op::Add(_) | Op::Sub(_) | Op::Mul(_))
+    matches!(
+        op,
+        Op::Table(_)
+            | Op::Clamp(_)
+            | Op::Add(_)
+            | Op::Sub(_)
+            | Op::Mul(_)
+            | Op::Div(_)
+            | Op::Minimum(_)
+            | Op::Maximum(_)
+            | Op::Compare(_)
+            | Op::Logic(_)
+            | Op::Select(_)
+            | Op::FromIndex(_)
+    )
 }
 
 fn follow(graph: &Graph, value: ValueId, root: ValueId, nodes: &mut Vec<usize>, depth: usize) -> Option<Expr> {
@@ -74,6 +93,31 @@ fn follow(graph: &Graph, value: ValueId, root: ValueId, nodes: &mut Vec<usize>, 
         Op::Add(op) => clamp(op.clamp, binary(Binary::Add, operand(0, nodes)?, operand(1, nodes)?)),
         Op::Sub(op) => clamp(op.clamp, binary(Binary::Sub, operand(0, nodes)?, operand(1, nodes)?)),
         Op::Mul(op) => clamp(op.clamp, binary(Binary::Mul, operand(0, nodes)?, operand(1, nodes)?)),
+        Op::Div(_) => binary(Binary::Div, operand(0, nodes)?, operand(1, nodes)?),
+        Op::Minimum(_) => binary(Binary::Min, operand(0, nodes)?, operand(1, nodes)?),
+        Op::Maximum(_) => binary(Binary::Max, operand(0, nodes)?, operand(1, nodes)?),
+        Op::Compare(op) => {
+            let relation = match op.relation {
+                Relation::Less => Binary::Less,
+                Relation::LessEqual => Binary::LessEqual,
+                Relation::Equal => Binary::Equal,
+                Relation::NotEqual => Binary::NotEqual,
+            };
+            binary(relation, operand(0, nodes)?, operand(1, nodes)?)
+        }
+        Op::Logic(op) => {
+            let connective = match op.connective {
+                Connective::And => Binary::And,
+                Connective::Or => Binary::Or,
+                Connective::Xor => Binary::NotEqual,
+            };
+            binary(connective, operand(0, nodes)?, operand(1, nodes)?)
+        }
+        Op::Select(_) => {
+            let [test, a, b] = [operand(0, nodes)?, operand(1, nodes)?, operand(2, nodes)?];
+            Expr::Select(Box::new(test), Box::new(a), Box::new(b))
+        }
+        Op::FromIndex(_) => operand(0, nodes)?,
         _ => return None,
     };
     nodes.push(at);

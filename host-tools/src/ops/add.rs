@@ -43,7 +43,11 @@ pub(super) fn sum_params(cx: &mut Lowering<'_>, clamp: Option<&Clamp>) -> Result
     const MAX_FACTOR: f64 = (1 << 21) as f64;
     let operands = [cx.x(0)?, cx.x(1)?];
     let out = f64::from(cx.out_quant()?.scale);
-    let factors = [f64::from(cx.quant(0)?.scale) / out, f64::from(cx.quant(1)?.scale) / out];
+    // An operand whose single step is wider than the output's whole range saturates it: how far it is beyond does not
+    // matter. A mask of −10^9 is such an operand.
+    const BEYOND: f64 = (1 << 10) as f64;
+    let factor = |slot| Ok::<_, anyhow::Error>((f64::from(cx.quant(slot)?.scale) / out).min(BEYOND));
+    let factors = [factor(0)?, factor(1)?];
     let largest = factors[0].max(factors[1]);
     let shift = (MAX_FACTOR / largest).log2().floor().min(30.0);
     ensure!(shift >= 0.0, "the result's range is {largest:.0} times smaller than the operands': calibrate with other samples");

@@ -4,20 +4,22 @@ use anyhow::Result;
 
 use super::sweep;
 use crate::ir::Graph;
-use crate::ops::{Op, shape};
+use crate::ops::Op;
 
 /// Lets sums, differences and products read the one copy of what was repeated along an axis.
 pub(super) fn run(graph: &mut Graph) -> Result<bool> {
     sweep(graph, |graph, at| {
         let node = &graph.nodes[at];
-        if !matches!(node.op, Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Maximum(_)) {
+        if !broadcasts(&node.op) {
             return Ok(false);
         }
         let want = graph.value(node.outputs[0]).shape.clone();
-        for slot in 0..2 {
+        for slot in 0..node.inputs.len() {
             let Some(source) = graph.producer(node.inputs[slot]).and_then(|p| repeated(graph, p)) else { continue };
-            let other = &graph.value(node.inputs[1 - slot]).shape;
-            if shape::broadcast(&graph.value(source).shape, other).is_ok_and(|s| s == want) {
+            let mut operands = node.inputs.clone();
+            operands[slot] = source;
+            let shapes: Vec<&[usize]> = operands.iter().map(|&v| graph.value(v).shape.as_slice()).collect();
+            if node.op.infer(&shapes).is_ok_and(|s| s == want) {
                 graph.nodes[at].inputs[slot] = source;
                 return Ok(true);
             }
@@ -26,11 +28,33 @@ pub(super) fn run(graph: &mut Graph) -> Result<bool> {
     })
 }
 
+/// Whether the operands of an operator are broadcast by the rules of numpy.
+fn broadcasts(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Add(_)
+            | Op::Sub(_)
+            | Op::Mul(_)
+            | Op::Div(_)
+            | Op::Angle(_)
+            | Op::Maximum(_)
+            | Op::Minimum(_)
+            | Op::Compare(_)
+            | Op::Logic(_)
+            | Op::Select(_)
+            | Op::IndexArithmetic(_)
+    )
+}
+
 /// What a node repeats along an axis of length 1.
 fn repeated(graph: &Graph, at: usize) -> Option<crate::ir::ValueId> {
     let node = &graph.nodes[at];
-    let Op::Concat(op) = &node.op else { return None };
     let first = node.inputs[0];
+    let op = match &node.op {
+        Op::Expand(_) => return Some(first),
+        Op::Concat(op) => op,
+        _ => return None,
+    };
     (graph.value(first).shape[op.axis] == 1 && node.inputs.iter().all(|&i| i == first)).then_some(first)
 }
 

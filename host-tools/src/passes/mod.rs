@@ -4,10 +4,13 @@
 //! them, or the graph's output; everything else folds into the operator before it. Since nothing moves up, the passes
 //! end.
 
+mod angle;
 mod broadcast;
 mod compact;
 mod fold;
 mod fuse;
+mod mask;
+mod outputs;
 mod permute_weights;
 mod pins;
 mod ports;
@@ -17,6 +20,7 @@ mod scalar;
 mod simplify;
 mod sink_reshape;
 mod sink_transpose;
+mod square;
 #[cfg(test)]
 mod testing;
 
@@ -40,6 +44,9 @@ const CLEAN: &[Pass] = &[
     permute_weights::run,
     fold::run,
     fuse::run,
+    square::run,
+    angle::run,
+    mask::run,
     scalar::curved,
 ];
 
@@ -52,7 +59,10 @@ pub fn run(graph: &mut Graph) -> Result<()> {
     // Straight chains only now: as long as they could, they were to vanish in weights and bounds.
     to_fixed_point(graph, &[scalar::straight])?;
     to_fixed_point(graph, CLEAN)?;
+    outputs::run(graph)?;
     pins::run(graph);
+    // What prescribed a quantization stands between transposes and the inputs no more.
+    ports::run(graph)?;
     compact::run(graph);
     Ok(())
 }

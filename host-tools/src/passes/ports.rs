@@ -33,9 +33,10 @@ fn input(graph: &mut Graph, port: usize) -> Result<bool> {
         return Ok(false);
     }
     let shape = transpose.pick(&graph.value(x).shape);
-    let Value { name, kind, .. } = graph.value(x).clone();
+    let Value { name, kind, pin, .. } = graph.value(x).clone();
     compose(&mut graph.inputs[port].perm, &transpose);
     let filled = graph.activation_of(kind, name.clone(), &shape);
+    graph.value_mut(filled).pin = pin;
     graph.inputs[port].value = filled;
     let mut superfluous = Vec::new();
     for (&reader, _) in readers.iter().zip(&wanted).filter(|(_, w)| w.as_ref() == Some(&transpose)) {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::ir::{Graph, ValueId, scalar};
+use crate::ir::{Graph, Kind, ValueId, scalar};
 use crate::ops::{Op, expr::Expr, function::Function, table::Table};
 
 /// Chains with a curve in them: a table, or a product or sum of functions of one tensor.
@@ -11,7 +11,7 @@ pub(super) fn curved(graph: &mut Graph) -> Result<bool> {
         nodes.iter().any(|&n| {
             let node = &graph.nodes[n];
             let activations = node.inputs.iter().filter(|&&i| graph.data(i).is_none()).count();
-            matches!(node.op, Op::Table(_)) || activations == 2
+            matches!(node.op, Op::Table(_) | Op::Select(_)) || activations == 2
         })
     })
 }
@@ -26,7 +26,7 @@ fn collapse(graph: &mut Graph, wanted: impl Fn(&Graph, &[usize]) -> bool) -> Res
     let mut changed = false;
     for at in (0..graph.nodes.len()).rev() {
         let y = graph.nodes[at].outputs[0];
-        if graph.consumers(y).is_empty() && !graph.is_output(y) {
+        if (graph.consumers(y).is_empty() && !graph.is_output(y)) || graph.value(y).kind != Kind::Real {
             continue;
         }
         let mut roots = scalar::roots(graph, y);

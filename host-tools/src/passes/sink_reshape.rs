@@ -12,8 +12,19 @@ pub(super) fn run(graph: &mut Graph) -> Result<bool> {
     sweep(graph, |graph, at| {
         let node = &graph.nodes[at];
         let inputs = match &node.op {
-            Op::Clamp(_) | Op::Table(_) | Op::Requantize(_) => source(graph, node.inputs[0]).map(|x| vec![x]),
-            Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Maximum(_) | Op::PRelu(_) => operands(graph, at)?,
+            Op::Clamp(_) | Op::Table(_) | Op::Requantize(_) | Op::FromIndex(_) => {
+                source(graph, node.inputs[0]).map(|x| vec![x])
+            }
+            Op::Add(_)
+            | Op::Sub(_)
+            | Op::Mul(_)
+            | Op::Div(_)
+            | Op::Angle(_)
+            | Op::Maximum(_)
+            | Op::Minimum(_)
+            | Op::Compare(_)
+            | Op::Logic(_)
+            | Op::PRelu(_) => operands(graph, at)?,
             _ => None,
         };
         let Some(inputs) = inputs else { return Ok(false) };

@@ -29,7 +29,7 @@ pub(super) fn node(graph: &mut Graph, at: usize) -> Result<bool> {
         axes
     };
     let (op, inputs, then): (Op, Vec<ValueId>, Transpose) = match &node.op {
-        Op::Clamp(_) | Op::Table(_) | Op::Requantize(_) => (node.op.clone(), vec![x], transpose),
+        Op::Clamp(_) | Op::Table(_) | Op::Requantize(_) | Op::FromIndex(_) => (node.op.clone(), vec![x], transpose),
         Op::Softmax(_) if perm[last] == last => (node.op.clone(), vec![x], transpose),
         Op::FullyConnected(_) if perm[last] == last && source(graph, node.inputs[0]).is_some() => {
             let operands = [x].into_iter().chain(node.inputs[1..].iter().copied()).collect();
@@ -47,7 +47,16 @@ pub(super) fn node(graph: &mut Graph, at: usize) -> Result<bool> {
             let Some(inputs) = untransposed(graph, at, &transpose)? else { return Ok(false) };
             return graph_rewrite(graph, at, &op.into(), inputs, transpose);
         }
-        Op::Add(_) | Op::Sub(_) | Op::Mul(_) | Op::Maximum(_) | Op::PRelu(_) => {
+        Op::Add(_)
+        | Op::Sub(_)
+        | Op::Mul(_)
+        | Op::Div(_)
+        | Op::Angle(_)
+        | Op::Maximum(_)
+        | Op::Minimum(_)
+        | Op::Compare(_)
+        | Op::Logic(_)
+        | Op::PRelu(_) => {
             if graph.value(node.outputs[0]).shape.len() != perm.len() {
                 return Ok(false);
             }
