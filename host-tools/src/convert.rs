@@ -10,6 +10,7 @@ use crate::emit::{self, Extras};
 use crate::ir::{Graph, Kind, ValueId};
 use crate::plan::Plan;
 use crate::quantize::{self, QuantParams};
+use crate::state::{self, Rollout};
 
 /// What the user chooses.
 #[derive(Debug, Clone)]
@@ -60,13 +61,14 @@ pub fn convert(graph: &Graph, samples: &dyn Samples, options: &Options, tick: &(
     ensure!(missing.is_empty() || !samples.is_empty(), "{}", calibration_wanted(&graph, &missing));
     let mut ranges = match missing.is_empty() {
         true => vec![None; graph.values.len()],
-        false => calibrate::calibrate(&graph, samples, options.method, tick)?,
+        false => calibrate::calibrate(&graph, &Rollout::new(&graph, samples)?, options.method, tick)?,
     };
     for (port, range) in graph.inputs.iter().zip(&options.input_ranges) {
         if range.is_some() {
             ranges[port.value.0] = *range;
         }
     }
+    state::settle(&mut graph, &mut ranges)?;
     let quant = quantize::assign(&mut graph, &ranges)?;
     let program = quantize::lower::lower(&graph, &quant)?;
     let self_test_input = match options.self_test {

@@ -31,3 +31,4 @@ pub mod plan;
 pub mod program;
 pub mod quantize;
 pub mod report;
+pub mod state;

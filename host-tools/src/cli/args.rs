@@ -55,6 +55,13 @@ pub(super) fn parse_input_shape(text: &str) -> Result<(String, Vec<usize>)> {
     Ok((name.to_string(), shape))
 }
 
+/// `in=out`: names of an input and of an output.
+pub(super) fn parse_state(text: &str) -> Result<(String, String)> {
+    let (input, output) = text.split_once('=').context("wanted IN=OUT, such as h_in=h_out")?;
+    ensure!(!input.is_empty() && !output.is_empty(), "wanted IN=OUT, such as h_in=h_out");
+    Ok((input.to_string(), output.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

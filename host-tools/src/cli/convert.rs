@@ -10,7 +10,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use teff::Model;
 
-use super::args::{PreprocessArgs, parse_input_shape};
+use super::args::{PreprocessArgs, parse_input_shape, parse_state};
 use super::output;
 use crate::calibrate::{self, Method, Samples};
 use crate::convert::{Converted, Options, convert};
@@ -29,6 +29,7 @@ use crate::{import, passes};
   teff convert model.onnx --calibration calibration.npz --labels labels.txt
   teff convert model.onnx --calibration pictures/ --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --size 96x96
   teff convert ocr.onnx --calibration lines.npz --input x=1,3,48,192 -o ocr.teff
+  teff convert denoise.onnx --calibration frames.npz --state h_in=h_out
 
 A calibration set is an .npz (array x, or arrays named as the inputs; the first axis is the sample), or a folder of
 .npy, .png or .jpg. Arrays of uint8 are pixels; arrays of floats go straight to the model.")]
@@ -45,6 +46,10 @@ pub(super) struct Args {
     /// Fix the shape of an input, in the ONNX layout
     #[arg(long = "input", value_name = "NAME=SHAPE", value_parser = parse_input_shape)]
     pub(super) inputs: Vec<(String, Vec<usize>)>,
+    /// Keep a tensor from one run to the next: the model's output OUT is its input IN in the next run, and 0 in the first.
+    /// The calibration set is then one sequence
+    #[arg(long = "state", value_name = "IN=OUT", value_parser = parse_state)]
+    pub(super) states: Vec<(String, String)>,
     /// How ranges are chosen: min-max, percentile, percentile:P (such as 99.9), or mse
     #[arg(long, default_value = "min-max")]
     pub(super) method: Method,
@@ -96,7 +101,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
 pub(super) fn run(args: &Args) -> Result<Converted> {
     let source = fs::read(&args.model).with_context(|| format!("cannot read {}", args.model.display()))?;
     let spinner = output::spinner(format!("reading {}", args.model.display()));
-    let graph = load_graph(&args.model, &args.inputs)?;
+    let graph = load_graph(&args.model, &args.inputs, &args.states)?;
     spinner.finish_and_clear();
     let labels = args.labels.as_deref().map(|path| read_labels(path, &graph)).transpose()?;
     let classes: Vec<&str> = labels.iter().flat_map(|text| text.lines()).collect();
@@ -114,6 +119,10 @@ pub(super) fn run(args: &Args) -> Result<Converted> {
         ("source_sha256".to_string(), hex(&Sha256::digest(&source))),
         ("calibration".to_string(), format!("{}: {samples} samples, {}", data.name(), args.method)),
     ];
+    if !args.states.is_empty() {
+        let pairs: Vec<String> = args.states.iter().map(|(input, output)| format!("{input}={output}")).collect();
+        metadata.push(("states".to_string(), pairs.join("\n")));
+    }
     metadata.extend(labels.map(|labels| ("labels".to_string(), labels)));
     if data.has_pixels() || args.preprocess.given() {
         metadata.push(("preprocess".to_string(), serde_json::to_string(&preprocess)?));
@@ -134,8 +143,8 @@ pub(super) fn run(args: &Args) -> Result<Converted> {
 }
 
 /// The float graph that is converted.
-pub(super) fn load_graph(path: &Path, shapes: &[(String, Vec<usize>)]) -> Result<Graph> {
-    let options = import::Options { input_shapes: shapes.to_vec() };
+pub(super) fn load_graph(path: &Path, shapes: &[(String, Vec<usize>)], states: &[(String, String)]) -> Result<Graph> {
+    let options = import::Options { input_shapes: shapes.to_vec(), states: states.to_vec() };
     let mut graph = import::load(path, &options)?;
     passes::run(&mut graph)?;
     Ok(graph)

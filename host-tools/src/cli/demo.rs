@@ -72,6 +72,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
         calibration: folder.join("calibration.npz"),
         output: None,
         inputs: Vec::new(),
+        states: Vec::new(),
         method: Method::MinMax,
         labels: Some(folder.join("labels.txt")),
         preprocess: PreprocessArgs::default(),

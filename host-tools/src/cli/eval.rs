@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use comfy_table::Cell;
 use serde::Serialize;
+use teff::Model;
 
-use super::args::PreprocessArgs;
+use super::args::{PreprocessArgs, parse_state};
 use super::convert::load_graph;
 use super::output;
 use super::teff_file::{TeffFile, open_data};
@@ -77,7 +78,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     let layers = match &args.onnx {
         Some(path) if args.layers => {
             let shapes: Vec<_> = data.specs().iter().map(|input| (input.name.clone(), input.onnx_shape())).collect();
-            let graph = load_graph(path, &shapes)?;
+            let graph = load_graph(path, &shapes, &states(&model)?)?;
             let bar = output::progress("layers", data.len());
             let layers = compare_layers(&model, &graph, &data, &|| bar.inc(1));
             bar.finish_and_clear();
@@ -95,6 +96,11 @@ pub(super) fn main(args: &Args) -> Result<()> {
         true => output::print_json(&report),
         false => output::print(&report.render()),
     }
+}
+
+/// The pairs of inputs and outputs that became state when the model was converted.
+fn states(model: &Model<'_>) -> Result<Vec<(String, String)>> {
+    model.metadata_value("states").into_iter().flat_map(str::lines).map(parse_state).collect()
 }
 
 impl EvalReport {

@@ -40,6 +40,8 @@ use crate::ir::Graph;
 pub struct Options {
     /// Shapes of graph inputs by name; they override the model's. A symbolic first axis (the batch) is 1 by default.
     pub input_shapes: Vec<(String, Vec<usize>)>,
+    /// Pairs of an input and an output that become state, see [`Graph::keep_state`].
+    pub states: Vec<(String, String)>,
 }
 
 /// Reads an ONNX file; weights in external files are looked for beside it.
@@ -77,7 +79,9 @@ pub fn from_model(mut model: pb::ModelProto, dir: Option<&Path>, options: &Optio
     vet::fix_input_shapes(graph, options)?;
     graph.value_info.clear(); // may hold symbols that contradict the fixed input shapes
     let typed = quietly(|| declutter(&model, dir))?;
-    typed::import(&typed, &model, marks)
+    let mut graph = typed::import(&typed, &model, marks)?;
+    options.states.iter().try_for_each(|(input, output)| graph.keep_state(input, output))?;
+    Ok(graph)
 }
 
 /// tract's reader, which knows the operators that are opaque to it.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use anyhow::{Context, Result, ensure};
 use ndarray::ArrayD;
 
-use super::{Graph, ValueId};
+use super::{Graph, Port, ValueId};
 
 /// Runs the graph on `inputs` (device layout, in the order of `graph.inputs`) and hands every activation, graph
 /// inputs among them, to `observe`. Values with a [pin](super::Value::pin) are rounded and saturated as the pin says.
@@ -17,10 +17,17 @@ pub fn eval_observed(
     inputs: &[ArrayD<f32>],
     mut observe: impl FnMut(ValueId, &ArrayD<f32>),
 ) -> Result<Vec<ArrayD<f32>>> {
-    ensure!(inputs.len() == graph.inputs.len(), "{} inputs given, the model has {}", inputs.len(), graph.inputs.len());
+    let ports: Vec<&Port> = graph.inputs.iter().chain(graph.states.iter().map(|s| &s.input)).collect();
+    ensure!(
+        inputs.len() == graph.inputs.len() || inputs.len() == ports.len(),
+        "{} inputs given, the model has {}",
+        inputs.len(),
+        graph.inputs.len()
+    );
+    let initial = if inputs.len() < ports.len() { graph.initial_states() } else { Vec::new() };
     let mut values: Vec<Option<Cow<ArrayD<f32>>>> =
         graph.values.iter().map(|v| v.constant.as_deref().map(Cow::Borrowed)).collect();
-    for (port, x) in graph.inputs.iter().zip(inputs) {
+    for (port, x) in ports.into_iter().zip(inputs.iter().chain(&initial)) {
         let want = &graph.value(port.value).shape;
         ensure!(x.shape() == want.as_slice(), "input {}: shape {:?} given, {want:?} wanted", port.name, x.shape());
         let x = match graph.value(port.value).pin {
@@ -58,6 +65,7 @@ pub fn eval_observed(
     graph
         .outputs
         .iter()
+        .chain(graph.states.iter().map(|s| &s.output))
         .map(|p| values[p.value.0].as_deref().cloned().with_context(|| format!("output {} not computed", p.name)))
         .collect()
 }

@@ -10,7 +10,7 @@ pub mod scalar;
 
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use ndarray::ArrayD;
 
 pub use self::integers::Integers;
@@ -107,6 +107,17 @@ pub struct Graph {
     pub inputs: Vec<Port>,
     /// Graph outputs.
     pub outputs: Vec<Port>,
+    /// Tensors that the model keeps from run to run; no inputs and outputs.
+    pub states: Vec<State>,
+}
+
+/// A tensor that the model keeps: what `output` was in one run `input` is in the next, and 0 in the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// What a run finds; as the ONNX model's input, never transposed.
+    pub input: Port,
+    /// What it leaves; as the ONNX model's output, never transposed.
+    pub output: Port,
 }
 
 impl Graph {
@@ -245,9 +256,44 @@ impl Graph {
         (0..self.nodes.len()).filter(|&i| self.nodes[i].inputs.contains(&id)).collect()
     }
 
-    /// Whether `id` leaves the graph.
+    /// Whether `id` leaves the graph, or outlives the run.
     pub fn is_output(&self, id: ValueId) -> bool {
-        self.outputs.iter().any(|p| p.value == id)
+        self.outputs.iter().any(|p| p.value == id) || self.states.iter().any(|s| s.output.value == id)
+    }
+
+    /// Makes an input and an output one tensor that the model keeps from run to run. To be called before
+    /// [`crate::passes::run`].
+    ///
+    /// # Errors
+    /// If there is no such input or output, or they are no tensors of real numbers of one shape.
+    pub fn keep_state(&mut self, input: &str, output: &str) -> anyhow::Result<()> {
+        let names = |ports: &[Port]| ports.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
+        let at = |ports: &[Port], name: &str, what: &str| {
+            let found = ports.iter().position(|p| p.name == name);
+            found.with_context(|| format!("the model has no {what} {name}: its {what}s are {}", names(ports)))
+        };
+        let (i, o) = (at(&self.inputs, input, "input")?, at(&self.outputs, output, "output")?);
+        let [before, after] = [&self.inputs[i], &self.outputs[o]];
+        let (found, left) = (self.value(before.value), self.value(after.value));
+        ensure!(
+            found.shape == left.shape,
+            "input {input} has the shape {:?}, output {output} has {:?}: no state can be both",
+            found.shape,
+            left.shape
+        );
+        ensure!(
+            before.perm.is_none() && after.perm.is_none() && [found.kind, left.kind] == [Kind::Real; 2],
+            "input {input} and output {output} are not both plain tensors of real numbers"
+        );
+        ensure!(self.producer(after.value).is_some(), "output {output} is not computed");
+        let state = State { input: self.inputs.remove(i), output: self.outputs.remove(o) };
+        self.states.push(state);
+        Ok(())
+    }
+
+    /// The states in which the first run begins.
+    pub fn initial_states(&self) -> Vec<ArrayD<f32>> {
+        self.states.iter().map(|s| ArrayD::zeros(self.value(s.input.value).shape.as_slice())).collect()
     }
 
     /// The one node that reads `id`, if there is just one and `id` does not leave the graph.
@@ -263,7 +309,8 @@ impl Graph {
         for input in self.nodes.iter_mut().flat_map(|n| &mut n.inputs).filter(|i| **i == old) {
             *input = new;
         }
-        for port in self.outputs.iter_mut().filter(|p| p.value == old) {
+        let kept = self.states.iter_mut().map(|s| &mut s.output);
+        for port in self.outputs.iter_mut().chain(kept).filter(|p| p.value == old) {
             port.value = new;
         }
     }
@@ -281,7 +328,8 @@ impl Graph {
 
     /// Removes nodes whose results nobody reads.
     pub fn prune(&mut self) {
-        let mut live: std::collections::HashSet<ValueId> = self.outputs.iter().map(|p| p.value).collect();
+        let kept = self.states.iter().map(|s| &s.output);
+        let mut live: std::collections::HashSet<ValueId> = self.outputs.iter().chain(kept).map(|p| p.value).collect();
         let mut keep = vec![false; self.nodes.len()];
         for (i, node) in self.nodes.iter().enumerate().rev() {
             if node.outputs.iter().any(|o| live.contains(o)) {

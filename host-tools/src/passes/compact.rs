@@ -12,6 +12,7 @@ pub(super) fn run(graph: &mut Graph) {
         order.extend(node.inputs.iter().chain(&node.outputs));
     }
     order.extend(graph.outputs.iter().map(|p| p.value));
+    order.extend(graph.states.iter().flat_map(|s| [s.input.value, s.output.value]));
     let mut places: HashMap<ValueId, ValueId> = HashMap::new();
     let mut values = Vec::new();
     for id in order {
@@ -20,7 +21,8 @@ pub(super) fn run(graph: &mut Graph) {
             ValueId(values.len() - 1)
         });
     }
-    let ports = graph.inputs.iter_mut().chain(&mut graph.outputs).map(|p| &mut p.value);
+    let states = graph.states.iter_mut().flat_map(|s| [&mut s.input, &mut s.output]);
+    let ports = graph.inputs.iter_mut().chain(&mut graph.outputs).chain(states).map(|p| &mut p.value);
     let operands = graph.nodes.iter_mut().flat_map(|n| n.inputs.iter_mut().chain(&mut n.outputs));
     for id in ports.chain(operands) {
         *id = places[id];

@@ -121,7 +121,10 @@ fn share_in_place(program: &Program, lifetimes: &[Lifetime]) -> (Vec<usize>, Vec
             let (x, y) = (&program.tensors[input.0], &program.tensors[out.0]);
             // The caller reads an output after the last step.
             let is_output = program.outputs.iter().any(|p| p.tensor == **input);
-            !is_output && x.content == Content::Arena && lifetimes[input.0].last == i && x.byte_len() == y.byte_len()
+            !is_output
+                && [&x.content, &y.content] == [&Content::Arena; 2]
+                && lifetimes[input.0].last == i
+                && x.byte_len() == y.byte_len()
         });
         if let Some(input) = candidate {
             root[out.0] = root[input.0];

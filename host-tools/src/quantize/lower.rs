@@ -56,6 +56,13 @@ pub fn lower(graph: &Graph, quant: &[Option<QuantParams>]) -> Result<Program> {
         Ok(PortSpec { tensor: cx.activation(p.value)?, name: p.name.clone(), perm: p.perm.clone() })
     };
     cx.program.inputs = graph.inputs.iter().map(|p| port(&mut cx, p)).collect::<Result<_>>()?;
+    for state in &graph.states {
+        let [before, after] = [state.input.value, state.output.value];
+        let tensor = cx.activation(before)?;
+        cx.program.tensors[tensor.0].content = Content::State;
+        // The last step that has to do with it writes it: its readers come before.
+        cx.tensor_of[after.0] = Some(tensor);
+    }
     for node in &graph.nodes {
         cx.node = node;
         node.op.lower(&mut cx).with_context(|| format!("node {} ({})", node.name, node.op.name()))?;

@@ -98,7 +98,7 @@ impl Case {
             let dims = self.inputs[i].as_ref()?.dims.iter().map(|&d| d as usize).collect();
             Some((names.get(i)?.clone(), dims))
         };
-        (model, Options { input_shapes: kept.filter_map(shape).collect() })
+        (model, Options { input_shapes: kept.filter_map(shape).collect(), ..Options::default() })
     }
 
     fn input_names(&self) -> Vec<String> {
