@@ -55,6 +55,13 @@ pub struct StepSpec {
     pub outputs: Vec<TensorId>,
     /// The operator's parameters.
     pub params: Vec<u8>,
+    /// Whether the output must not take the place of an input, although the operator could in another shape.
+    pub apart: bool,
+    /// How many bytes before its first input the output must begin to overlap it; none if it must not. See
+    /// [`teff::ops::Operator::overlap`].
+    pub overlap: Option<usize>,
+    /// Bytes of scratch memory with which the operator is fastest, where that is more than it needs.
+    pub scratch_wish: usize,
 }
 
 /// An input or output.

@@ -39,6 +39,9 @@ fn small() -> Patient {
         inputs: inputs.to_vec(),
         outputs: vec![output],
         params: params.to_vec(),
+        apart: false,
+        overlap: None,
+        scratch_wish: 0,
     };
     let limits = teff::ops::Limits { min: -128, max: 127 };
     let conv = conv2d::Params { stride: [1; 2], dilation: [1; 2], pad: [1; 4], groups: 1, limits, reserved: 0 };

@@ -9,7 +9,7 @@ use teff::format::layout::{
 use teff::{Model, Session};
 
 use crate::aligned::AlignedBytes;
-use crate::plan::{ALIGNMENT, Plan, plan};
+use crate::plan::{ALIGNMENT, Plan, plan, plan_with_wishes};
 use crate::program::{Content, PortSpec, Program};
 use builder::{FileBuilder, Strings, size};
 
@@ -43,7 +43,7 @@ pub fn emit(program: &Program, extras: &Extras) -> Result<Emitted> {
     let draft = layout(program, &plan(program, &scratch_lens), &Extras::default(), None)?;
     Model::scratch_needs(&draft, |step, need| scratch_lens[step] = need).map_err(|e| blame(program, e))?;
 
-    let plan = plan(program, &scratch_lens);
+    let plan = plan_with_wishes(program, &scratch_lens);
     let plain = Extras { self_test_input: None, ..extras.clone() };
     let mut file = layout(program, &plan, &plain, None)?;
     let model = Model::verify(&file).map_err(|e| blame(program, e))?;

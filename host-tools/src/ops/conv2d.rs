@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use ndarray::{Array2, ArrayD, ArrayView2, IxDyn, linalg::general_mat_mul, s};
 use teff::format::DataType;
+use teff::kernels::conv;
 use teff::ops::{CONV2D, DEPTHWISE_CONV2D, conv2d};
 
 use crate::quantize::lower::{Lower, Lowering, small, smalls};
@@ -207,7 +208,33 @@ impl Lower for Conv2d {
             (&CONV2D, cx.constant("weights", DataType::I8, &shape, &quantized.weights))
         };
         let [bias, mult, shift] = quantized.requant;
-        cx.step(op, &[x, w, bias, mult, shift], &params)
+        cx.step(op, &[x, w, bias, mult, shift], &params)?;
+        let [batch, in_h, in_w, _] = nhwc("Conv2d", cx.shape(0)?)?;
+        let [_, out_h, out_w, out_channels] = nhwc("Conv2d", cx.out_shape())?;
+        let [top, left, _, _] = self.pad;
+        let window = conv::Window {
+            input: [in_h, in_w],
+            output: [out_h, out_w],
+            kernel: self.kernel,
+            stride: self.stride,
+            dilation: self.dilation,
+            pad: [top, left],
+        };
+        if depthwise {
+            let multiplier = out_channels / in_channels;
+            if !conv::planar::applies_in_place(&window, multiplier) {
+                cx.keep_apart();
+            }
+            if conv::planar::applies(&window, multiplier) {
+                cx.wish_scratch(conv::planar::wished_scratch(&window));
+            }
+        } else {
+            cx.may_overlap(conv::overlap(batch, &window, in_channels, out_channels));
+            if self.groups == 1 {
+                cx.wish_scratch(conv::wished_scratch(per_filter));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail, ensure};
 use ndarray::{Array2, ArrayD, IxDyn, linalg::general_mat_mul};
 use teff::format::DataType;
+use teff::kernels::linear;
 use teff::ops::{FULLY_CONNECTED, fully_connected};
 
 use crate::quantize::lower::{Lower, Lowering};
@@ -63,11 +64,11 @@ impl Lower for FullyConnected {
         let x = cx.x(0)?;
         let w = cx.constant("weights", DataType::I8, &[outputs, inputs], &quantized.weights);
         let [bias, mult, shift] = quantized.requant;
-        cx.step(
-            &FULLY_CONNECTED,
-            &[x, w, bias, mult, shift],
-            &fully_connected::Params { limits },
-        )
+        cx.step(&FULLY_CONNECTED, &[x, w, bias, mult, shift], &fully_connected::Params { limits })?;
+        let rows = cx.out_shape().iter().product::<usize>() / outputs;
+        cx.may_overlap(linear::overlap(rows, inputs, outputs));
+        cx.wish_scratch(linear::wished_scratch(rows, inputs));
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ mod pack;
 use serde::Serialize;
 
 use crate::program::{Content, Program};
-pub use pack::{Block, pack};
+pub use pack::{Block, Overlap, pack};
 
 /// Alignment of every arena tensor: that of the runtime's memory.
 pub const ALIGNMENT: usize = teff::format::layout::ALIGNMENT;
@@ -36,6 +36,8 @@ pub struct Plan {
     pub state_len: usize,
     /// No plan of these steps in this order can need less arena: the largest sum of what lives at one step.
     pub lower_bound: usize,
+    /// For each step: the bytes that live at it, scratch memory included.
+    pub live_bytes: Vec<usize>,
     /// Steps that write their output in the place of an input.
     pub in_place: Vec<usize>,
 }
@@ -68,7 +70,22 @@ pub fn plan(program: &Program, scratch_lens: &[usize]) -> Plan {
         last: step,
     }));
 
-    let packed = pack(&blocks);
+    let mut overlaps = Vec::new();
+    for (i, step) in program.steps.iter().enumerate() {
+        let (Some(distance), Some(x), [y]) = (step.overlap, step.inputs.first(), step.outputs.as_slice()) else {
+            continue;
+        };
+        let is_output = program.outputs.iter().any(|p| p.tensor == *x);
+        let read_once = step.inputs.iter().filter(|input| *input == x).count() == 1;
+        if is_output || !read_once || !is_arena(x.0) || !is_arena(y.0) || block_of[x.0] == block_of[y.0] {
+            continue;
+        }
+        let (x, y) = (index_of_root[block_of[x.0]], index_of_root[block_of[y.0]]);
+        if blocks[x].last == i && blocks[y].first == i {
+            overlaps.push(Overlap { x, y, distance: distance.next_multiple_of(ALIGNMENT) });
+        }
+    }
+    let packed = pack(&blocks, &overlaps);
     let mut offsets = vec![0; program.tensors.len()];
     let mut state_len = 0;
     for (t, tensor) in program.tensors.iter().enumerate() {
@@ -91,8 +108,39 @@ pub fn plan(program: &Program, scratch_lens: &[usize]) -> Plan {
         arena_len: packed.len,
         state_len,
         lower_bound: packed.lower_bound,
+        live_bytes: (0..program.steps.len()).map(|step| pack::live_at(&blocks, &overlaps, step)).collect(),
         in_place,
     }
+}
+
+/// [`plan`], in which steps get the scratch memory that they wish for, as long as the arena grows by no more than
+/// 1/[`GROWTH`] in all.
+pub fn plan_with_wishes(program: &Program, needs: &[usize]) -> Plan {
+    /// Speed may cost this part of the arena.
+    const GROWTH: usize = 16;
+    let tight = plan(program, needs);
+    let limit = tight.arena_len + tight.arena_len / GROWTH;
+    let mut lens: Vec<usize> =
+        program.steps.iter().zip(needs).map(|(step, &need)| step.scratch_wish.max(need)).collect();
+    let all = plan(program, &lens);
+    if all.arena_len <= limit {
+        return all;
+    }
+    // Where most lives, a wish is least likely to fit: those come last.
+    let mut steps: Vec<usize> = (0..lens.len()).filter(|&step| lens[step] > needs[step]).collect();
+    steps.sort_by_key(|&step| all.live_bytes[step]);
+    let wishes = std::mem::replace(&mut lens, needs.to_vec());
+    let mut best = tight;
+    for step in steps {
+        lens[step] = wishes[step];
+        let wished = plan(program, &lens);
+        if wished.arena_len <= limit {
+            best = wished;
+        } else {
+            lens[step] = needs[step];
+        }
+    }
+    best
 }
 
 fn lifetimes(program: &Program) -> Vec<Lifetime> {
@@ -117,6 +165,9 @@ fn share_in_place(program: &Program, lifetimes: &[Lifetime]) -> (Vec<usize>, Vec
     let mut steps = Vec::new();
     for (i, step) in program.steps.iter().enumerate() {
         let [out] = step.outputs.as_slice() else { continue };
+        if step.apart {
+            continue;
+        }
         let candidate = step.op.in_place.iter().filter_map(|&slot| step.inputs.get(usize::from(slot))).find(|input| {
             let (x, y) = (&program.tensors[input.0], &program.tensors[out.0]);
             // The caller reads an output after the last step.

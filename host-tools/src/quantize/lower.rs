@@ -275,8 +275,32 @@ impl<'g> Lowering<'g> {
             inputs: inputs.to_vec(),
             outputs,
             params: params.as_bytes().to_vec(),
+            apart: false,
+            overlap: None,
+            scratch_wish: 0,
         });
         Ok(())
+    }
+
+    /// Says that the output of the step just appended may overlap its first input, if it begins so many elements before it.
+    pub fn may_overlap(&mut self, distance: Option<usize>) {
+        let Some(step) = self.program.steps.last_mut() else { return };
+        let data_type = step.inputs.first().map(|x| self.program.tensors[x.0].data_type);
+        step.overlap = distance.zip(data_type).map(|(elements, data_type)| elements * data_type.size());
+    }
+
+    /// Says that the output of the step just appended must not take the place of an input.
+    pub fn keep_apart(&mut self) {
+        if let Some(step) = self.program.steps.last_mut() {
+            step.apart = true;
+        }
+    }
+
+    /// Says that the step just appended is fastest with so many bytes of scratch memory.
+    pub fn wish_scratch(&mut self, bytes: Option<usize>) {
+        if let (Some(step), Some(bytes)) = (self.program.steps.last_mut(), bytes) {
+            step.scratch_wish = bytes;
+        }
     }
 
     /// The ends of the output range: int8's, or those of the fused activation.
@@ -336,7 +360,8 @@ impl<'g> Lowering<'g> {
         let smallest: Vec<f64> = bias.iter().map(|bias| bias.abs() / (x_scale * MAX_BIAS)).collect();
         let scale = |(largest, smallest): (&f64, &f64)| {
             let scale = (largest / 127.0).max(*smallest);
-            if scale > 0.0 { scale } else { 1.0 }
+            // Where all weights are 0, any scale will do: one whose factor is as usual.
+            if scale > 0.0 { scale } else { f64::from(y.scale) / x_scale / 1024.0 }
         };
         let mut scales: Vec<f64> = largest.iter().zip(&smallest).map(scale).collect();
         for (c, exact) in w.steps(channels, &channel_of).into_iter().enumerate() {

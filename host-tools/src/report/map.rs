@@ -68,12 +68,18 @@ pub enum Role {
 impl Row {
     /// Bytes of arena that hold something, rounded up to the alignment of tensors.
     pub fn live_bytes(&self) -> usize {
-        // Tensors in each other's place have the same offset and length: they count once.
+        // Tensors in each other's place, or that overlap, count once.
+        let arena = self.spans.iter().filter(|s| s.role != Role::State);
         let mut spans: Vec<(usize, usize)> =
-            self.spans.iter().filter(|s| s.role != Role::State).map(|s| (s.offset, s.len)).collect();
+            arena.map(|s| (s.offset, s.offset + s.len.next_multiple_of(ALIGNMENT))).collect();
         spans.sort_unstable();
-        spans.dedup();
-        spans.iter().map(|(_, len)| len.next_multiple_of(ALIGNMENT)).sum()
+        let mut covered = 0;
+        let add = |sum: usize, &(start, end): &(usize, usize)| {
+            let new = end.saturating_sub(start.max(covered));
+            covered = covered.max(end);
+            sum + new
+        };
+        spans.iter().fold(0, add)
     }
 
     /// What is seen of the memory in `range`: the span that matters most to the step, or that covers most of it.

@@ -1,13 +1,18 @@
 //! The one place that knows the target: it names, for each kernel family, the variant that the operators use.
 //!
-//! Every variant gives the bits of the family's `reference`; choosing among them changes speed only.
+//! Every variant gives the bits of the family's `reference`; choosing among them changes speed only. `build.rs` tells
+//! the cores of Arm's microcontrollers apart.
+
+use zerocopy::{FromBytes, IntoBytes, KnownLayout};
+
+pub mod dsp;
+#[cfg(teff_core = "v6m")]
+mod v6m;
 
 pub use crate::kernels::choice::portable as choice;
-pub use crate::kernels::conv::portable as conv;
 pub use crate::kernels::elementwise::portable as elementwise;
 pub use crate::kernels::energy::portable as energy;
 pub use crate::kernels::index::portable as index;
-pub use crate::kernels::linear::portable as linear;
 pub use crate::kernels::matmul::portable as matmul;
 pub use crate::kernels::movement::portable as movement;
 pub use crate::kernels::norm::portable as norm;
@@ -20,3 +25,163 @@ pub use crate::kernels::reduce::portable as reduce;
 pub use crate::kernels::resample::portable as resample;
 pub use crate::kernels::scan::portable as scan;
 pub use crate::kernels::softmax::portable as softmax;
+
+#[cfg(not(teff_core = "v6m"))]
+pub use crate::kernels::dot::block4 as dot4;
+#[cfg(teff_core = "v6m")]
+pub use v6m::dot4;
+
+use crate::kernels::conv::planar::{Channel, Outputs};
+use crate::kernels::conv::{self, Conv2d, DepthwiseConv2d, Window};
+use crate::kernels::linear::{self, FullyConnected};
+use crate::kernels::{Element, Unary};
+
+#[cfg(not(teff_core = "dsp"))]
+pub use crate::kernels::conv::planar::gather_plain as gather_plane;
+#[cfg(teff_core = "dsp")]
+pub use dsp::gather_plane;
+
+/// The outputs of one channel over a tile: see [`conv::planar`]. `None` for a pitch or stride that it does not know.
+pub fn tile3x3(
+    channel: &Channel,
+    plane: &[i16],
+    pitch: usize,
+    stride: usize,
+    outputs: &Outputs,
+    y: &mut [i8],
+) -> Option<()> {
+    #[inline(always)]
+    fn known<const PITCH: usize, const STRIDE: usize>(
+        channel: &Channel,
+        plane: &[i16],
+        outputs: &Outputs,
+        y: &mut [i8],
+    ) -> Option<()> {
+        #[cfg(teff_core = "dsp")]
+        if dsp::tile3x3::<PITCH, STRIDE>(channel, plane, outputs, y).is_some() {
+            return Some(());
+        }
+        conv::planar::tile3x3_plain::<PITCH, STRIDE>(channel, plane, outputs, y)
+    }
+    match (pitch, stride) {
+        (16, 1) => known::<16, 1>(channel, plane, outputs, y),
+        (32, 1) => known::<32, 1>(channel, plane, outputs, y),
+        (64, 1) => known::<64, 1>(channel, plane, outputs, y),
+        (16, 2) => known::<16, 2>(channel, plane, outputs, y),
+        (32, 2) => known::<32, 2>(channel, plane, outputs, y),
+        _ => None,
+    }
+}
+
+/// The high 32 bits of the product: `⌊a · b / 2^32⌋`.
+#[cfg(not(teff_core = "v6m"))]
+#[inline(always)]
+pub const fn multiply_high(a: i32, b: i32) -> i32 {
+    ((a as i64 * b as i64) >> 32) as i32
+}
+
+#[cfg(teff_core = "v6m")]
+pub use crate::fixed::multiply_high_by_halves as multiply_high;
+
+/// The kernels that differ by element type: int8 has variants of its own for some targets.
+///
+/// Scratch memory starts at a multiple of 16; what each kernel needs at least is told by the `…_scratch_len` of its
+/// family.
+pub trait Products: Element {
+    /// See [`conv::reference::conv2d`].
+    fn conv2d(p: &Conv2d<Self>, operands: Unary<'_, Self>, w: &[i8], scratch: &mut [u8]) -> Option<()> {
+        conv::portable::conv2d(p, operands, w, elements(scratch))
+    }
+
+    /// Inputs whose place the output of a depthwise convolution may take, where [`Products::depthwise_in_place`] holds.
+    const DEPTHWISE_IN_PLACE: &'static [u8] = &[];
+
+    /// Whether the output of this depthwise convolution may take the place of the input.
+    fn depthwise_in_place(_window: &Window, _multiplier: usize) -> bool {
+        false
+    }
+
+    /// Bytes of scratch memory of [`Products::depthwise_conv2d`].
+    fn depthwise_scratch_len(p: &DepthwiseConv2d<Self>, _in_place: bool) -> Option<usize> {
+        conv::portable::depthwise_conv2d_scratch_len(p)
+    }
+
+    /// See [`conv::reference::depthwise_conv2d`].
+    fn depthwise_conv2d(
+        p: &DepthwiseConv2d<Self>,
+        operands: Unary<'_, Self>,
+        w: &[i8],
+        scratch: &mut [u8],
+    ) -> Option<()> {
+        match operands {
+            Unary::Apart(x, out) => conv::portable::depthwise_conv2d(p, x, w, out, elements(scratch)),
+            Unary::InPlace(_) | Unary::Overlapping { .. } => None,
+        }
+    }
+
+    /// See [`linear::reference::fully_connected`].
+    fn fully_connected(
+        p: &FullyConnected<Self>,
+        operands: Unary<'_, Self>,
+        w: &[i8],
+        scratch: &mut [u8],
+    ) -> Option<()> {
+        linear::portable::fully_connected(p, operands, w, elements(scratch))
+    }
+}
+
+impl Products for i16 {}
+
+impl Products for i8 {
+    const DEPTHWISE_IN_PLACE: &'static [u8] = &[0];
+
+    fn depthwise_in_place(window: &Window, multiplier: usize) -> bool {
+        conv::planar::applies_in_place(window, multiplier)
+    }
+
+    fn depthwise_scratch_len(p: &DepthwiseConv2d<Self>, in_place: bool) -> Option<usize> {
+        match conv::planar::applies(&p.window, p.multiplier) {
+            true => conv::planar::scratch_len(&p.window, in_place),
+            false => conv::portable::depthwise_conv2d_scratch_len(p),
+        }
+    }
+
+    fn depthwise_conv2d(
+        p: &DepthwiseConv2d<Self>,
+        operands: Unary<'_, Self>,
+        w: &[i8],
+        scratch: &mut [u8],
+    ) -> Option<()> {
+        if conv::planar::applies(&p.window, p.multiplier) {
+            return conv::planar::depthwise_conv2d(p, operands, w, scratch);
+        }
+        let Unary::Apart(x, out) = operands else { return None };
+        #[cfg(teff_core = "dsp")]
+        if conv::quads::depthwise_conv2d(p, x, w, out).is_some() {
+            return Some(());
+        }
+        conv::portable::depthwise_conv2d(p, x, w, out, elements(scratch))
+    }
+
+    #[cfg(teff_core = "dsp")]
+    fn conv2d(p: &Conv2d<Self>, operands: Unary<'_, Self>, w: &[i8], scratch: &mut [u8]) -> Option<()> {
+        conv::dsp::conv2d(p, operands, w, scratch)
+    }
+
+    #[cfg(teff_core = "dsp")]
+    fn fully_connected(
+        p: &FullyConnected<Self>,
+        operands: Unary<'_, Self>,
+        w: &[i8],
+        scratch: &mut [u8],
+    ) -> Option<()> {
+        linear::dsp::fully_connected(p, operands, w, scratch)
+    }
+}
+
+/// Scratch memory as elements; what is left over at the end stays unused, and none are there if it is misaligned.
+pub fn elements<T: FromBytes + IntoBytes + KnownLayout>(scratch: &mut [u8]) -> &mut [T] {
+    let whole = scratch.len() & !(size_of::<T>() - 1);
+    let whole = scratch.get_mut(..whole).unwrap_or_default();
+    <[T]>::mut_from_bytes(whole).unwrap_or_default()
+}

@@ -163,6 +163,35 @@ impl<'f, 'm> Frame<'f, 'm> {
         Ok(Unary::Apart(x, y))
     }
 
+    /// Input 0 and output 0, which may lie in each other's place or overlap, and the scratch memory.
+    ///
+    /// # Errors
+    /// If they are not of element type `T`, or the scratch memory overlaps one of them.
+    pub fn overlapping_with_scratch<T>(&mut self) -> Result<(Unary<'_, T>, &mut [u8]), RunError>
+    where
+        T: FromBytes + IntoBytes + Immutable + KnownLayout,
+    {
+        let error = self.inconsistent();
+        let x = memory_range(&self.input(0)?);
+        let y = memory_range(&self.output(0)?);
+        if x == y {
+            let scratch = self.scratch_range().ok_or(error)?;
+            let [y, scratch] = self.memory.get_disjoint_mut([y, scratch]).map_err(|_| error)?;
+            return Ok((Unary::InPlace(<[T]>::mut_from_bytes(y).map_err(|_| error)?), scratch));
+        }
+        if x.start < y.end && y.start < x.end {
+            let (scratch, start) = (self.scratch_range().ok_or(error)?, x.start.min(y.start));
+            let both = start..x.end.max(y.end);
+            let [memory, scratch] = self.memory.get_disjoint_mut([both, scratch]).map_err(|_| error)?;
+            let memory = <[T]>::mut_from_bytes(memory).map_err(|_| error)?;
+            let element = |at: usize| at.saturating_sub(start).checked_div(size_of::<T>()).unwrap_or(0);
+            let within = |range: Range<usize>| element(range.start)..element(range.end);
+            return Ok((Unary::Overlapping { memory, x: within(x), y: within(y) }, scratch));
+        }
+        let (x, y, scratch) = self.unary_with_scratch(0)?;
+        Ok((Unary::Apart(x, y), scratch))
+    }
+
     /// Inputs 0 and 1 and output 0 of an elementwise operator.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod exp;
 mod gates;
 mod ln;
 mod log2;
+mod product;
 mod products;
 mod ratio;
 mod requantize;
@@ -20,6 +21,7 @@ pub use gates::{GATE_BITS, GATE_INPUT_BITS, sigmoid, tanh};
 pub use ln::{LN_FRACTION_BITS, ln};
 pub(crate) use log2::log2_bits;
 pub use log2::{LOG2_FRACTION_BITS, log2};
+pub use product::multiply_high_by_halves;
 pub use products::dot2_q32;
 pub use ratio::{ANGLE_FRACTION_BITS, atan2, rounding_divide_i64};
 pub use requantize::{

@@ -1,5 +1,7 @@
 //! Multiplication by a real factor given as a fixed-point number, rounded once.
 
+use crate::arch::multiply_high;
+
 /// Smallest multiplier that is not zero: multipliers are normalised to 31 significant bits.
 pub const MIN_MULTIPLIER: i32 = 1 << 30;
 /// Smallest shift of a [`Multiplier`]: factors stay below 2^30.
@@ -32,8 +34,23 @@ impl Multiplier {
 /// `sat32(⌊acc · mult / 2^shift + ½⌋)`: the exact product, one rounding half up, then saturation to i32.
 ///
 /// A shift outside `[1, 62]` acts as the nearest bound.
+///
+/// From 33 on, which holds for nearly all factors, the high word of the product is enough: with
+/// `acc · mult = 2^32·h + l`, `0 ≤ l < 2^32`, and `s = shift − 32 ≥ 1`, all but `l` in `2^32·h + l + 2^(s+31)` is a multiple
+/// of 2^32, so that `⌊(2^32·h + l + 2^(s+31)) / 2^(s+32)⌋ = ⌊(h + 2^(s−1)) / 2^s⌋`.
 #[inline(always)]
 pub const fn requantize(acc: i32, m: Multiplier) -> i32 {
+    if m.shift > 32 && m.shift <= MAX_SHIFT {
+        let s = m.shift - 32;
+        // |h| ≤ 2^30 and the rounding term is at most 2^29.
+        return (multiply_high(acc, m.mult) + (1 << (s - 1))) >> s;
+    }
+    requantize_any(acc, m)
+}
+
+/// [`requantize`] in 64 bits. Out of line: it is rare, and long on 32-bit processors.
+#[inline(never)]
+const fn requantize_any(acc: i32, m: Multiplier) -> i32 {
     let shift = if m.shift < MIN_SHIFT {
         MIN_SHIFT
     } else if m.shift > MAX_SHIFT {

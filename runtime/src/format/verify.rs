@@ -425,19 +425,27 @@ fn overlaps(model: &Model<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Whether `y` is the output that takes the very place of `x`, which its step reads for the last time.
+/// Whether `y` is the output that takes the very place of `x`, which its step reads for the last time, or overlaps it as
+/// the operator allows.
 fn replaces(model: &Model<'_>, (a, x): (u16, &Tensor<'_>), (b, y): (u16, &Tensor<'_>)) -> bool {
     let Some(step) = model.step(y.first.into()) else { return false };
     // The caller reads an output after the last step: nothing may take its place.
     let is_output = model.entries().flat_map(|e| e.outputs()).any(|p| p.tensor_index() == usize::from(a));
-    let allowed = step.op.in_place.iter().any(|&slot| step.inputs.get(usize::from(slot)) == Some(&a));
+    let in_place = || {
+        let mut slots = step.op.in_place.iter();
+        let allowed = slots.any(|&slot| step.inputs.get(usize::from(slot)) == Some(&a));
+        allowed && x.offset == y.offset && x.byte_len() == y.byte_len()
+    };
+    let overlaps = || {
+        let apart = (step.op.overlap)(&step).and_then(|distance| y.offset.checked_add(distance));
+        let read_once = step.inputs.iter().filter(|&&input| input == a).count() == 1;
+        read_once && step.inputs.first() == Some(&a) && apart.is_some_and(|start| start <= x.offset)
+    };
     x.last == y.first
-        && x.offset == y.offset
-        && x.byte_len() == y.byte_len()
         && !is_output
         && !model.is_input(b.into())
         && step.outputs.first() == Some(&b)
-        && allowed
+        && (in_place() || overlaps())
 }
 
 /// The self-test's input fills the inputs of entry 0, and there is a CRC for each of its steps.

@@ -48,12 +48,12 @@ pub fn dot4<E: Element>(x: &[E], w: &[i8]) -> Option<[E::Sum; 4]> {
     let (w2, rest) = rest.split_at_checked(n)?;
     let w3 = rest.get(..n)?;
     if n <= E::BLOCK {
-        return Some(block4(x, [w0, w1, w2, w3]).map(E::Sum::from));
+        return Some(E::dot4(x, [w0, w1, w2, w3]).map(E::Sum::from));
     }
     let mut sums = [E::Sum::default(); 4];
     let [w0, w1, w2, w3] = [w0, w1, w2, w3].map(|w| w.chunks(E::BLOCK));
     for ((((x, a), b), c), d) in x.chunks(E::BLOCK).zip(w0).zip(w1).zip(w2).zip(w3) {
-        for (sum, block) in sums.iter_mut().zip(block4(x, [a, b, c, d])) {
+        for (sum, block) in sums.iter_mut().zip(E::dot4(x, [a, b, c, d])) {
             *sum = sum.plus(block);
         }
     }
@@ -62,7 +62,7 @@ pub fn dot4<E: Element>(x: &[E], w: &[i8]) -> Option<[E::Sum; 4]> {
 
 /// Four dot products of at most [`Element::BLOCK`] elements.
 #[inline(always)]
-fn block4<E: Element>(x: &[E], [w0, w1, w2, w3]: [&[i8]; 4]) -> [i32; 4] {
+pub fn block4<E: Element>(x: &[E], [w0, w1, w2, w3]: [&[i8]; 4]) -> [i32; 4] {
     let mut acc = [0_i32; 4];
     for ((((&x, &a), &b), &c), &d) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
         let x = x.widen();

@@ -39,6 +39,12 @@ pub trait Element: Copy + Ord + Default + Debug + FromBytes + IntoBytes + Immuta
 
     /// The nearest value in `[min, max]`; if `min > max`, `min`.
     fn limit(x: i32, min: Self, max: Self) -> Self;
+
+    /// `Σ_i w_r[i] · x[i]` of at most [`Element::BLOCK`] elements, for four rows r of `w`, each as long as `x`.
+    #[inline(always)]
+    fn dot4(x: &[Self], w: [&[i8]; 4]) -> [i32; 4] {
+        super::dot::block4(x, w)
+    }
 }
 
 /// A sum that is exact as long as it stays within the ranges that verification proves; beyond them it wraps.
@@ -84,6 +90,11 @@ impl Element for i8 {
     #[inline(always)]
     fn limit(x: i32, min: Self, max: Self) -> Self {
         fixed::clamp_s8(x, min, max)
+    }
+
+    #[inline(always)]
+    fn dot4(x: &[Self], w: [&[i8]; 4]) -> [i32; 4] {
+        crate::arch::dot4(x, w)
     }
 }
 

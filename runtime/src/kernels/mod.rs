@@ -63,6 +63,11 @@ pub struct Output<E> {
 }
 
 impl<E: Element> Output<E> {
+    /// Whether the clamp is no more than saturation.
+    pub fn is_full(&self) -> bool {
+        self.min == E::MIN && self.max == E::MAX
+    }
+
     /// Adds the zero point and clamps.
     #[inline(always)]
     pub fn finish(&self, x: i32) -> E {

@@ -1,11 +1,22 @@
 //! The operands of elementwise kernels, which may work in place.
 
+use core::ops::Range;
+
 /// Input and output of an elementwise operator of one operand.
 pub enum Unary<'a, T> {
     /// The output takes the place of the input.
     InPlace(&'a mut [T]),
     /// Input, output.
     Apart(&'a [T], &'a mut [T]),
+    /// The output grows over the input, of which a kernel has read what it still needs before it writes there.
+    Overlapping {
+        /// Holds both.
+        memory: &'a mut [T],
+        /// The input in it.
+        x: Range<usize>,
+        /// The output in it.
+        y: Range<usize>,
+    },
 }
 
 /// Inputs and output of an elementwise operator of two operands.
@@ -18,6 +29,30 @@ pub enum Binary<'a, T> {
     InPlaceSecond(&'a [T], &'a mut [T]),
     /// Both operands are the same tensor, and the output takes its place.
     InPlaceBoth(&'a mut [T]),
+}
+
+impl<T> Unary<'_, T> {
+    /// The input, as far as the output has not taken its place.
+    pub fn x(&self) -> &[T] {
+        match self {
+            Self::InPlace(y) => y,
+            Self::Apart(x, _) => x,
+            Self::Overlapping { memory, x, .. } => memory.get(x.clone()).unwrap_or(&[]),
+        }
+    }
+
+    /// The output.
+    pub fn y(&mut self) -> &mut [T] {
+        match self {
+            Self::InPlace(y) | Self::Apart(_, y) => y,
+            Self::Overlapping { memory, y, .. } => memory.get_mut(y.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Whether what is written never changes what is read.
+    pub fn is_apart(&self) -> bool {
+        matches!(self, Self::Apart(..))
+    }
 }
 
 impl<T: Copy> Unary<'_, T> {
@@ -38,6 +73,8 @@ impl<T: Copy> Unary<'_, T> {
                     *y = f(x);
                 }
             }
+            // No elementwise operator lets its output overlap in part.
+            Self::Overlapping { .. } => return None,
         }
         Some(())
     }

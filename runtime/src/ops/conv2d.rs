@@ -10,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::check::{self, Sliding, ensure};
 use super::{Limits, Operator};
-use crate::arch;
+use crate::arch::Products;
 use crate::exec::{Frame, RunError};
 use crate::format::{DataType, OpIssue, StepView};
 use crate::kernels::conv::Window;
@@ -85,8 +85,13 @@ fn kernel<'m, E: Element>(step: &StepView<'m>, params: &Params) -> Option<conv::
     })
 }
 
-impl<E: Element> Operator for Conv2d<E> {
+impl<E: Products> Operator for Conv2d<E> {
     type Params = Params;
+
+    fn overlap(step: &StepView<'_>, params: &Params) -> Option<usize> {
+        let p = kernel::<E>(step, params)?;
+        conv::overlap(p.batch, &p.window, p.in_channels, p.out_channels)?.checked_mul(size_of::<E>())
+    }
 
     fn check(step: &StepView<'_>, params: &Params) -> Result<usize, OpIssue> {
         check::operands(step, 5, 1)?;
@@ -102,15 +107,14 @@ impl<E: Element> Operator for Conv2d<E> {
         params.check::<E>(x, y, [kernel_h, kernel_w])?;
         let products = kernel_h.saturating_mul(kernel_w).saturating_mul(depth);
         check::per_channel::<E>(step, 2, out_channels, products)?;
-        kernel::<E>(step, params).and_then(|p| arch::conv::conv2d_scratch_len(&p)).ok_or(OpIssue::Shape)
+        kernel::<E>(step, params).and_then(|p| conv::portable::conv2d_scratch_len(&p)).ok_or(OpIssue::Shape)
     }
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
         let p = frame.expect(kernel::<E>(&frame.step(), params))?;
         let w = frame.constant(1)?;
-        let (x, y, scratch) = frame.unary_with_scratch(0)?;
-        let scratch = super::elements(scratch).ok_or(error)?;
-        arch::conv::conv2d(&p, x, w, y, scratch).ok_or(error)
+        let (operands, scratch) = frame.overlapping_with_scratch()?;
+        E::conv2d(&p, operands, w, scratch).ok_or(error)
     }
 }

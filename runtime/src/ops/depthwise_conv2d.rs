@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 use super::Operator;
 use super::check::{self, ensure};
 pub use super::conv2d::Params;
-use crate::arch;
+use crate::arch::Products;
 use crate::exec::{Frame, RunError};
 use crate::format::{DataType, OpIssue, StepView};
 use crate::kernels::{Element, PerChannel, conv};
@@ -37,8 +37,16 @@ fn kernel<'m, E: Element>(step: &StepView<'m>, params: &Params) -> Option<conv::
     })
 }
 
-impl<E: Element> Operator for DepthwiseConv2d<E> {
+/// Whether the output takes the place of the input.
+fn in_place(step: &StepView<'_>) -> Option<bool> {
+    let (x, y) = (step.input(0)?, step.output(0)?);
+    Some(x.storage == y.storage && x.offset == y.offset)
+}
+
+impl<E: Products> Operator for DepthwiseConv2d<E> {
     type Params = Params;
+
+    const IN_PLACE: &'static [u8] = E::DEPTHWISE_IN_PLACE;
 
     fn check(step: &StepView<'_>, params: &Params) -> Result<usize, OpIssue> {
         check::operands(step, 5, 1)?;
@@ -53,15 +61,17 @@ impl<E: Element> Operator for DepthwiseConv2d<E> {
         ensure(w.dim(2) == Some(out_channels) && out_channels.is_multiple_of(in_channels), OpIssue::Shape)?;
         params.check::<E>(x, y, [kernel_h, kernel_w])?;
         check::per_channel::<E>(step, 2, out_channels, kernel_h.saturating_mul(kernel_w))?;
-        kernel::<E>(step, params).and_then(|p| arch::conv::depthwise_conv2d_scratch_len(&p)).ok_or(OpIssue::Shape)
+        let in_place = in_place(step).ok_or(OpIssue::Operands)?;
+        let p = kernel::<E>(step, params).ok_or(OpIssue::Shape)?;
+        ensure(!in_place || E::depthwise_in_place(&p.window, p.multiplier), OpIssue::Shape)?;
+        E::depthwise_scratch_len(&p, in_place).ok_or(OpIssue::Shape)
     }
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
         let p = frame.expect(kernel::<E>(&frame.step(), params))?;
         let w = frame.constant(1)?;
-        let (x, y, scratch) = frame.unary_with_scratch(0)?;
-        let acc = super::elements(scratch).ok_or(error)?;
-        arch::conv::depthwise_conv2d(&p, x, w, y, acc).ok_or(error)
+        let (operands, scratch) = frame.overlapping_with_scratch()?;
+        E::depthwise_conv2d(&p, operands, w, scratch).ok_or(error)
     }
 }

@@ -10,9 +10,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{Limits, Operator};
 use super::check::{self, ensure};
-use crate::arch;
+use crate::arch::Products;
 use crate::exec::{Frame, RunError};
-use crate::format::{DataType, OpIssue, StepView};
+use crate::format::{DataType, OpIssue, StepView, Storage};
 use crate::kernels::{Element, PerChannel, linear};
 
 /// Parameters in the file.
@@ -42,8 +42,13 @@ fn kernel<'m, E: Element>(step: &StepView<'m>, params: &Params) -> Option<linear
     })
 }
 
-impl<E: Element> Operator for FullyConnected<E> {
+impl<E: Products> Operator for FullyConnected<E> {
     type Params = Params;
+
+    fn overlap(step: &StepView<'_>, params: &Params) -> Option<usize> {
+        let p = kernel::<E>(step, params)?;
+        linear::overlap(p.rows, p.inputs, p.outputs)?.checked_mul(size_of::<E>())
+    }
 
     fn check(step: &StepView<'_>, params: &Params) -> Result<usize, OpIssue> {
         check::operands(step, 5, 1)?;
@@ -57,14 +62,17 @@ impl<E: Element> Operator for FullyConnected<E> {
         ensure(rows.checked_mul(inputs) == Some(x.len) && rows.checked_mul(outputs) == Some(y.len), OpIssue::Shape)?;
         params.limits.check::<E>()?;
         check::per_channel::<E>(step, 2, outputs, inputs)?;
-        Ok(0)
+        // A vector of an input that the output overlaps is copied before its results are written.
+        let (x, y) = (step.input(0).ok_or(OpIssue::Operands)?, step.output(0).ok_or(OpIssue::Operands)?);
+        let apart = x.storage == Storage::Constant || !x.shares_memory(&y);
+        if apart { Ok(0) } else { inputs.checked_mul(size_of::<E>()).ok_or(OpIssue::Shape) }
     }
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
         let p = frame.expect(kernel::<E>(&frame.step(), params))?;
         let w = frame.constant(1)?;
-        let (x, y) = frame.unary(0)?;
-        arch::linear::fully_connected(&p, x, w, y).ok_or(error)
+        let (operands, scratch) = frame.overlapping_with_scratch()?;
+        E::fully_connected(&p, operands, w, scratch).ok_or(error)
     }
 }

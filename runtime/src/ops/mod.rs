@@ -25,6 +25,12 @@ pub trait Operator {
     /// Slots of the inputs whose place the output may take, if it has as many bytes.
     const IN_PLACE: &'static [u8] = &[];
 
+    /// How many bytes before input 0 the output must begin, to overlap it where the step reads it for the last time;
+    /// `None` if it must not.
+    fn overlap(_step: &StepView<'_>, _params: &Self::Params) -> Option<usize> {
+        None
+    }
+
     /// Proves that the step can run: operands, types, shapes, ranges of parameters and constants.
     ///
     /// Returns the bytes of scratch memory that the step needs.
@@ -48,6 +54,8 @@ pub struct OpDef {
     pub name: &'static str,
     /// [`Operator::IN_PLACE`].
     pub in_place: &'static [u8],
+    /// [`Operator::overlap`], parameters parsed.
+    pub overlap: fn(&StepView<'_>) -> Option<usize>,
     /// [`Operator::check`], parameters parsed.
     pub check: fn(&StepView<'_>) -> Result<usize, OpIssue>,
     /// [`Operator::run`], parameters parsed.
@@ -65,6 +73,7 @@ const fn define<O: Operator>(id: u16, name: &'static str) -> OpDef {
         id,
         name,
         in_place: O::IN_PLACE,
+        overlap: |step| O::overlap(step, step.params()?),
         check: |step| O::check(step, step.params().ok_or(OpIssue::ParamsLength)?),
         run: |frame| {
             let params = frame.params()?;

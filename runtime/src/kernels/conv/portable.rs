@@ -2,7 +2,7 @@
 
 use super::{Conv2d, DepthwiseConv2d, Window};
 use crate::kernels::dot::rows;
-use crate::kernels::{Accumulator, Element};
+use crate::kernels::{Accumulator, Element, Unary};
 
 /// Bytes of scratch memory that [`conv2d`] needs: one window of the input, all groups.
 pub fn conv2d_scratch_len<E: Element>(p: &Conv2d<E>) -> Option<usize> {
@@ -12,27 +12,21 @@ pub fn conv2d_scratch_len<E: Element>(p: &Conv2d<E>) -> Option<usize> {
 /// See [`super::reference::conv2d`].
 ///
 /// Each window is copied to `scratch` once, padding filled in, group by group; then all its output channels are dot
-/// products of contiguous rows, four at a time. A 1×1 window is read in place.
-pub fn conv2d<E: Element>(p: &Conv2d<E>, x: &[E], w: &[i8], out: &mut [E], scratch: &mut [E]) -> Option<()> {
+/// products of contiguous rows, four at a time.
+pub fn conv2d<E: Element>(p: &Conv2d<E>, mut operands: Unary<'_, E>, w: &[i8], scratch: &mut [E]) -> Option<()> {
     let [in_h, in_w] = p.window.input;
     let [out_h, out_w] = p.window.output;
     let depth = p.depth()?;
     let group_in = p.in_channels.checked_div(p.groups)?;
     let group_out = p.out_channels.checked_div(p.groups)?;
     let patch = scratch.get_mut(..depth.checked_mul(p.groups)?)?;
-    let pointwise = p.window.kernel == [1, 1] && p.groups == 1;
-    let images = x.chunks_exact((in_h * in_w * p.in_channels).max(1));
-    let results = out.chunks_exact_mut((out_h * out_w * p.out_channels).max(1));
-    for (image, result) in images.zip(results).take(p.batch) {
-        let pixels = result.chunks_exact_mut(p.out_channels.max(1));
-        let positions = (0..out_h).flat_map(|y| (0..out_w).map(move |x| (y, x)));
-        for ((oy, ox), pixel) in positions.zip(pixels) {
-            if let (true, Some(y), Some(x)) = (pointwise, p.window.tap(0, oy, 0), p.window.tap(1, ox, 0)) {
-                let window = image.get((y * in_w + x) * p.in_channels..)?.get(..p.in_channels)?;
-                rows(&p.requant, 0, window, w, pixel)?;
-                continue;
-            }
+    let (image_len, result_len) = (in_h * in_w * p.in_channels, out_h * out_w * p.out_channels);
+    for n in 0..p.batch {
+        for (at, (oy, ox)) in (0..out_h).flat_map(|y| (0..out_w).map(move |x| (y, x))).enumerate() {
+            let image = operands.x().get(n * image_len..)?.get(..image_len)?;
             gather(&p.window, image, p.in_channels, group_in, (oy, ox), p.pad_value, patch)?;
+            let pixel = n * result_len + at * p.out_channels;
+            let pixel = operands.y().get_mut(pixel..)?.get_mut(..p.out_channels)?;
             let groups = patch.chunks_exact(depth.max(1)).zip(w.chunks_exact((depth * group_out).max(1)));
             for ((g, (patch, w)), pixel) in groups.enumerate().zip(pixel.chunks_exact_mut(group_out.max(1))) {
                 rows(&p.requant, g * group_out, patch, w, pixel)?;
@@ -44,7 +38,7 @@ pub fn conv2d<E: Element>(p: &Conv2d<E>, x: &[E], w: &[i8], out: &mut [E], scrat
 
 /// Copies the window of output `(oy, ox)` to `patch`: `(groups, kernel height, kernel width, channels of a group)`.
 #[inline(always)]
-fn gather<E: Copy>(
+pub(super) fn gather<E: Copy>(
     window: &Window,
     image: &[E],
     channels: usize,

@@ -4,6 +4,7 @@ use std::{vec, vec::Vec};
 
 use super::*;
 use crate::kernels::Element;
+use crate::kernels::Unary;
 use crate::kernels::testing::{Random, Requant};
 
 /// Output length along one axis.
@@ -52,10 +53,10 @@ macro_rules! kernel_tests {
                     let w = random.i8s(p.out_channels * depth);
                     let mut expected = vec![0; p.batch * window.output[0] * window.output[1] * p.out_channels];
                     let mut found = expected.clone();
-                    let bytes = super::super::$variant::conv2d_scratch_len(&p).unwrap();
+                    let bytes = $variant::conv2d_scratch_len(&p).unwrap();
                     let mut scratch: Vec<$element> = vec![99; bytes / size_of::<$element>()];
                     reference::conv2d(&p, &x, &w, &mut expected).unwrap();
-                    super::super::$variant::conv2d(&p, &x, &w, &mut found, &mut scratch).unwrap();
+                    $variant::conv2d(&p, &x, &w, &mut found, &mut scratch).unwrap();
                     assert_eq!(expected, found, "seed {seed}: {p:?}");
                 }
             }
@@ -80,10 +81,10 @@ macro_rules! kernel_tests {
                     let w = random.i8s(window.kernel[0] * window.kernel[1] * channels);
                     let mut expected = vec![0; p.batch * window.output[0] * window.output[1] * channels];
                     let mut found = expected.clone();
-                    let bytes = super::super::$variant::depthwise_conv2d_scratch_len(&p).unwrap();
+                    let bytes = $variant::depthwise_conv2d_scratch_len(&p).unwrap();
                     let mut acc = vec![0; bytes / size_of::<<$element as Element>::Sum>()];
                     reference::depthwise_conv2d(&p, &x, &w, &mut expected).unwrap();
-                    super::super::$variant::depthwise_conv2d(&p, &x, &w, &mut found, &mut acc).unwrap();
+                    $variant::depthwise_conv2d(&p, &x, &w, &mut found, &mut acc).unwrap();
                     assert_eq!(expected, found, "seed {seed}: {p:?}");
                 }
             }
@@ -104,12 +105,118 @@ macro_rules! kernel_tests {
                 };
                 for len in 0..8 {
                     let (x, w) = (random.values(len), random.i8s(len));
-                    super::super::$variant::conv2d(&p, &x, &w, &mut [0; 100], &mut [0; 8][..len]);
+                    $variant::conv2d(&p, &x, &w, &mut [0; 100], &mut [0; 8][..len]);
                 }
             }
         }
     };
 }
 
+/// Input and output apart, and the output as far over the input as it may be.
+fn every_place<E: Element>(
+    p: &Conv2d<E>,
+    x: &[E],
+    out: &mut [E],
+    mut run: impl FnMut(Unary<'_, E>) -> Option<()>,
+) -> Option<()> {
+    run(Unary::Apart(x, out))?;
+    if let Some(distance) = super::overlap(p.batch, &p.window, p.in_channels, p.out_channels) {
+        let (x_range, y_range) = (distance..distance + x.len(), 0..out.len());
+        let mut memory = vec![E::default(); x_range.end.max(y_range.end)];
+        memory[x_range.clone()].copy_from_slice(x);
+        run(Unary::Overlapping { memory: &mut memory, x: x_range, y: y_range.clone() })?;
+        assert_eq!(&memory[y_range], out, "overlapping");
+    }
+    Some(())
+}
+
+mod portable {
+    pub(super) use super::super::portable::{conv2d_scratch_len, depthwise_conv2d, depthwise_conv2d_scratch_len};
+    use super::*;
+
+    pub(super) fn conv2d<E: Element>(p: &Conv2d<E>, x: &[E], w: &[i8], out: &mut [E], scratch: &mut [E]) -> Option<()> {
+        every_place(p, x, out, |operands| super::super::portable::conv2d(p, operands, w, scratch))
+    }
+}
+
+/// int8 variants, all with the scratch memory that they wish for, and with the least.
+mod dsp {
+    pub(super) use super::portable::{conv2d_scratch_len, depthwise_conv2d_scratch_len};
+    use super::*;
+
+    pub(super) fn conv2d(p: &Conv2d<i8>, x: &[i8], w: &[i8], out: &mut [i8], least: &mut [i8]) -> Option<()> {
+        let mut other = out.to_vec();
+        let mut scratch = crate::Aligned([0; 1 << 15]);
+        let mut run =
+            |operands: Unary<'_, i8>, len: usize| super::super::dsp::conv2d(p, operands, w, scratch.0.get_mut(..len)?);
+        every_place(p, x, &mut other, |operands| run(operands, least.len()))?;
+        every_place(p, x, out, |operands| run(operands, 1 << 15))?;
+        assert_eq!(other, out);
+        Some(())
+    }
+
+    pub(super) fn depthwise_conv2d(
+        p: &DepthwiseConv2d<i8>,
+        x: &[i8],
+        w: &[i8],
+        out: &mut [i8],
+        least: &mut [i32],
+    ) -> Option<()> {
+        use super::super::planar::{applies, applies_in_place, depthwise_conv2d, scratch_len, wished_scratch};
+        let quads = super::super::quads::depthwise_conv2d(p, x, w, out);
+        assert_eq!(quads.is_some(), p.multiplier == 1 && p.in_channels.is_multiple_of(4));
+        if !applies(&p.window, p.multiplier) {
+            return match quads {
+                Some(()) => Some(()),
+                None => portable::depthwise_conv2d(p, x, w, out, least),
+            };
+        }
+        let by_quads = out.to_vec();
+        let scratch = &mut crate::Aligned([0; 1 << 15]).0;
+        let (needed, wished) = (scratch_len(&p.window, false)?, wished_scratch(&p.window)?);
+        depthwise_conv2d(p, Unary::Apart(x, out), w, scratch.get_mut(..needed)?)?;
+        assert!(quads.is_none() || by_quads == out);
+        let mut other = vec![0; out.len()];
+        depthwise_conv2d(p, Unary::Apart(x, &mut other), w, scratch.get_mut(..wished)?)?;
+        assert_eq!(other, out);
+        if applies_in_place(&p.window, p.multiplier) {
+            other.copy_from_slice(x);
+            let whole = scratch_len(&p.window, true)?;
+            depthwise_conv2d(p, Unary::InPlace(&mut other), w, scratch.get_mut(..whole)?)?;
+            assert_eq!(other, out, "in place");
+        }
+        Some(())
+    }
+}
+
+/// The windows that the fast kernel of depthwise convolutions knows, over images wide enough for several tiles.
+#[test]
+fn depthwise_3x3_gives_the_bits_of_the_reference() {
+    for seed in 0..400 {
+        let random = &mut Random(seed);
+        let stride = 1 + (seed as usize) % 2;
+        let input = [1..12, 1..70].map(|r| random.range(r) as usize);
+        let output = input.map(|n| n.div_ceil(stride));
+        let window = Window { input, output, kernel: [3, 3], stride: [stride; 2], dilation: [1, 1], pad: [1, 1] };
+        let channels = random.range(1..9) as usize;
+        let requant = Requant::<i8>::random(random, channels, 9);
+        let p = DepthwiseConv2d {
+            batch: 1,
+            in_channels: channels,
+            multiplier: 1,
+            window,
+            pad_value: random.value(),
+            requant: requant.view(),
+        };
+        let (x, w) = (random.i8s(input[0] * input[1] * channels), random.i8s(9 * channels));
+        let mut expected = vec![0; output[0] * output[1] * channels];
+        let mut found = expected.clone();
+        reference::depthwise_conv2d(&p, &x, &w, &mut expected).unwrap();
+        dsp::depthwise_conv2d(&p, &x, &w, &mut found, &mut []).unwrap();
+        assert_eq!(expected, found, "seed {seed}: {p:?}");
+    }
+}
+
 kernel_tests!(portable_s8: portable of i8);
+kernel_tests!(dsp_s8: dsp of i8);
 kernel_tests!(portable_s16: portable of i16);

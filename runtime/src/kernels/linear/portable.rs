@@ -1,15 +1,30 @@
 //! Matrix products in plain Rust that any target runs well.
 
 use super::FullyConnected;
-use crate::kernels::Element;
 use crate::kernels::dot::rows;
+use crate::kernels::{Element, Unary};
 
 /// See [`super::reference::fully_connected`]. Four rows of the weights share one pass over the input vector.
-pub fn fully_connected<E: Element>(p: &FullyConnected<E>, x: &[E], w: &[i8], out: &mut [E]) -> Option<()> {
+///
+/// `scratch` holds an input vector, unless input and output are apart.
+pub fn fully_connected<E: Element>(
+    p: &FullyConnected<E>,
+    mut operands: Unary<'_, E>,
+    w: &[i8],
+    scratch: &mut [E],
+) -> Option<()> {
     let w = w.get(..p.inputs.checked_mul(p.outputs)?)?;
-    let vectors = x.chunks_exact(p.inputs.max(1)).zip(out.chunks_exact_mut(p.outputs.max(1)));
-    for (x, out) in vectors.take(p.rows) {
-        rows(&p.requant, 0, x, w, out)?;
+    if let Unary::Apart(x, out) = operands {
+        let vectors = x.chunks_exact(p.inputs.max(1)).zip(out.chunks_exact_mut(p.outputs.max(1)));
+        for (x, out) in vectors.take(p.rows) {
+            rows(&p.requant, 0, x, w, out)?;
+        }
+        return Some(());
+    }
+    let vector = scratch.get_mut(..p.inputs)?;
+    for row in 0..p.rows {
+        vector.copy_from_slice(operands.x().get(row * p.inputs..)?.get(..p.inputs)?);
+        rows(&p.requant, 0, vector, w, operands.y().get_mut(row * p.outputs..)?.get_mut(..p.outputs)?)?;
     }
     Some(())
 }

@@ -2,9 +2,12 @@
 
 use std::{vec, vec::Vec};
 
+use zerocopy::IntoBytes;
+
 use super::*;
 use crate::fixed::Multiplier;
 use crate::kernels::Element;
+use crate::kernels::Unary;
 use crate::kernels::testing::{Random, Requant, multiplier, real_result, rounded_once};
 
 #[allow(clippy::float_arithmetic)]
@@ -45,7 +48,7 @@ macro_rules! kernel_tests {
             fn fully_connected_gives_the_bits_of_the_reference() {
                 for seed in 0..2_000 {
                     let random = &mut Random(seed);
-                    let [rows, inputs, outputs] = [1..4, 1..70, 1..20].map(|r| random.range(r) as usize);
+                    let [rows, inputs, outputs] = [1..10, 1..70, 1..20].map(|r| random.range(r) as usize);
                     // Some sums take more than one block.
                     let inputs = if seed % 50 == 0 { inputs * 16 } else { inputs };
                     let requant = Requant::<$element>::random(random, outputs, inputs);
@@ -54,7 +57,7 @@ macro_rules! kernel_tests {
                     let mut expected = vec![0; rows * outputs];
                     let mut found = expected.clone();
                     reference::fully_connected(&p, &x, &w, &mut expected).unwrap();
-                    super::super::$variant::fully_connected(&p, &x, &w, &mut found).unwrap();
+                    $variant::fully_connected(&p, &x, &w, &mut found).unwrap();
                     assert_eq!(expected, found, "seed {seed}: {p:?}");
                 }
             }
@@ -69,7 +72,7 @@ macro_rules! kernel_tests {
                         let (x, w) = (vec![x; inputs], vec![w; 5 * inputs]);
                         let (mut expected, mut found) = ([0; 5], [1; 5]);
                         reference::fully_connected(&p, &x, &w, &mut expected).unwrap();
-                        super::super::$variant::fully_connected(&p, &x, &w, &mut found).unwrap();
+                        $variant::fully_connected(&p, &x, &w, &mut found).unwrap();
                         assert_eq!(expected, found, "{inputs} inputs");
                     }
                 }
@@ -82,12 +85,58 @@ macro_rules! kernel_tests {
                 let p = FullyConnected { rows: 2, inputs: 7, outputs: 5, requant: requant.view() };
                 for len in 0..16 {
                     let (x, w) = (random.values::<$element>(len), random.i8s(2 * len));
-                    super::super::$variant::fully_connected(&p, &x, &w, &mut vec![0; len]);
+                    $variant::fully_connected(&p, &x, &w, &mut vec![0; len]);
                 }
             }
         }
     };
 }
 
+/// Input and output apart, and the output as far over the input as it may be.
+fn every_place<E: Element>(
+    p: &FullyConnected<E>,
+    x: &[E],
+    out: &mut [E],
+    run: impl Fn(Unary<'_, E>) -> Option<()>,
+) -> Option<()> {
+    run(Unary::Apart(x, out))?;
+    if let Some(distance) = super::overlap(p.rows, p.inputs, p.outputs) {
+        let (x_range, y_range) = (distance..distance + x.len(), 0..out.len());
+        let mut memory = vec![E::default(); x_range.end.max(y_range.end)];
+        memory[x_range.clone()].copy_from_slice(x);
+        run(Unary::Overlapping { memory: &mut memory, x: x_range, y: y_range.clone() })?;
+        assert_eq!(&memory[y_range], out, "overlapping");
+    }
+    Some(())
+}
+
+mod portable {
+    use super::*;
+
+    pub(super) fn fully_connected<E: Element>(p: &FullyConnected<E>, x: &[E], w: &[i8], out: &mut [E]) -> Option<()> {
+        let fully_connected = super::super::portable::fully_connected;
+        every_place(p, x, out, |operands| fully_connected(p, operands, w, &mut vec![E::default(); p.inputs]))
+    }
+}
+
+/// [`super::dsp`] with and without scratch memory for a block.
+mod dsp {
+    use super::*;
+
+    pub(super) fn fully_connected(p: &FullyConnected<i8>, x: &[i8], w: &[i8], out: &mut [i8]) -> Option<()> {
+        let scratch = core::cell::RefCell::new(vec![0_u32; super::super::dsp::block_len(p.inputs)?]);
+        let run = |operands: Unary<'_, i8>, len: usize| {
+            let mut scratch = scratch.borrow_mut();
+            super::super::dsp::fully_connected(p, operands, w, &mut scratch.as_mut_bytes()[..len])
+        };
+        let mut without = out.to_vec();
+        every_place(p, x, &mut without, |operands| run(operands, p.inputs))?;
+        every_place(p, x, out, |operands| run(operands, super::super::wished_scratch(p.rows, p.inputs)?))?;
+        assert_eq!(without, out);
+        Some(())
+    }
+}
+
 kernel_tests!(portable_s8: portable of i8);
+kernel_tests!(dsp_s8: dsp of i8);
 kernel_tests!(portable_s16: portable of i16);

@@ -26,6 +26,7 @@ pub fn prelu<E: Element>(p: &PRelu<E>, operands: Unary<'_, E>) -> Option<()> {
                 y.iter_mut().zip(x).zip(factors()).for_each(|((y, &x), factor)| *y = rectify(x, factor));
             }
         }
+        Unary::Overlapping { .. } => return None,
     }
     Some(())
 }

@@ -1,0 +1,912 @@
+//! The DSP extension of Armv7E-M and Armv8-M Main (Cortex-M4, M7, M33): pairs of 16-bit products.
+//!
+//! Elsewhere the same names compute the same values in plain Rust, so that the kernels built on them are tested on any
+//! machine. A *lane pair* is a u32 that holds two i16, the first in the low half.
+#![allow(unsafe_code)]
+
+use crate::fixed::Multiplier;
+#[cfg(teff_core = "dsp")]
+use crate::kernels::Output;
+use crate::kernels::PerChannel;
+#[cfg(teff_core = "dsp")]
+use crate::kernels::conv::planar::{Channel, Outputs};
+
+/// Words of a block of four vectors for a group of four elements.
+///
+/// A block holds, for each group of four elements, [`GROUP_WORDS`] lane pairs: elements 0 and 2 of each of the four
+/// vectors, then elements 1 and 3 of each.
+pub const GROUP_WORDS: usize = 8;
+
+/// Products of vectors with the rows of a weight matrix, requantized: what the loops of this file work through.
+#[derive(Debug, Clone, Copy)]
+pub struct Product<'a> {
+    /// Biases, factors and output of the rows.
+    pub requant: &'a PerChannel<'a, i8>,
+    /// Elements of a vector, and weights of a row.
+    pub depth: usize,
+    /// `(rows, depth)`.
+    pub w: &'a [i8],
+}
+
+impl<'a> Product<'a> {
+    /// The product; `None` if there are no weights or factors for all rows.
+    pub fn new(requant: &'a PerChannel<'a, i8>, depth: usize, w: &'a [i8]) -> Option<Self> {
+        let rows = requant.bias.len();
+        let w = w.get(..rows.checked_mul(depth)?)?;
+        let complete = requant.mult.len() == rows && requant.shift.len() == rows && depth > 0;
+        complete.then_some(Self { requant, depth, w })
+    }
+
+    /// Weights, bias and factor of a row.
+    pub fn row(&self, row: usize) -> Option<(&'a [i8], i32, Multiplier)> {
+        let w = self.w.get(row.checked_mul(self.depth)?..)?.get(..self.depth)?;
+        let m = Multiplier { mult: *self.requant.mult.get(row)?, shift: *self.requant.shift.get(row)? };
+        Some((w, *self.requant.bias.get(row)?, m))
+    }
+
+    /// `1 + 2 · zero point`: shifted left by s − 1 it is `2^(s−1) + z·2^s`.
+    #[cfg(teff_core = "dsp")]
+    fn odd_offset(&self) -> i32 {
+        2 * self.requant.output.zero_point + 1
+    }
+}
+
+/// The clamp behind saturation: none, or its ends.
+#[cfg(teff_core = "dsp")]
+#[repr(C)]
+struct Limits {
+    needed: u32,
+    min: i32,
+    max: i32,
+}
+
+#[cfg(teff_core = "dsp")]
+impl Limits {
+    fn of(output: Output<i8>) -> Self {
+        Self { needed: u32::from(!output.is_full()), min: output.min.into(), max: output.max.into() }
+    }
+}
+
+/// Sign-extends bytes 0 and 2.
+#[inline(always)]
+pub fn sxtb16(x: u32) -> u32 {
+    #[cfg(teff_core = "dsp")]
+    {
+        let y: u32;
+        // SAFETY: one instruction on registers.
+        unsafe { core::arch::asm!("sxtb16 {0}, {1}", out(reg) y, in(reg) x, options(pure, nomem, nostack)) };
+        y
+    }
+    #[cfg(not(teff_core = "dsp"))]
+    {
+        let [a, _, c, _] = x.to_le_bytes();
+        pair(a.cast_signed().into(), c.cast_signed().into())
+    }
+}
+
+/// Sign-extends bytes 1 and 3.
+#[inline(always)]
+pub fn sxtb16_odd(x: u32) -> u32 {
+    #[cfg(teff_core = "dsp")]
+    {
+        let y: u32;
+        // SAFETY: one instruction on registers.
+        unsafe { core::arch::asm!("sxtb16 {0}, {1}, ror #8", out(reg) y, in(reg) x, options(pure, nomem, nostack)) };
+        y
+    }
+    #[cfg(not(teff_core = "dsp"))]
+    sxtb16(x.rotate_right(8))
+}
+
+/// `acc + a.low · b.low`.
+#[cfg(not(teff_core = "dsp"))]
+fn smla_low(a: u32, b: u32, acc: i32) -> i32 {
+    let ([a, _], [b, _]) = (halves(a), halves(b));
+    acc.wrapping_add(a * b)
+}
+
+/// `acc + a.high · b.high`.
+#[cfg(not(teff_core = "dsp"))]
+fn smla_high(a: u32, b: u32, acc: i32) -> i32 {
+    let ([_, a], [_, b]) = (halves(a), halves(b));
+    acc.wrapping_add(a * b)
+}
+
+/// `acc + a.low · b.low + a.high · b.high`.
+#[inline(always)]
+pub fn smlad(a: u32, b: u32, acc: i32) -> i32 {
+    #[cfg(teff_core = "dsp")]
+    {
+        let sum: i32;
+        // SAFETY: one instruction on registers; it sets the Q flag, which no Rust code reads.
+        unsafe {
+            core::arch::asm!("smlad {0}, {1}, {2}, {3}", out(reg) sum, in(reg) a, in(reg) b, in(reg) acc,
+                options(pure, nomem, nostack));
+        };
+        sum
+    }
+    #[cfg(not(teff_core = "dsp"))]
+    {
+        let ([a0, a1], [b0, b1]) = (halves(a), halves(b));
+        acc.wrapping_add(a0 * b0).wrapping_add(a1.wrapping_mul(b1))
+    }
+}
+
+#[cfg(not(teff_core = "dsp"))]
+fn pair(low: i16, high: i16) -> u32 {
+    u32::from(low.cast_unsigned()) | u32::from(high.cast_unsigned()) << 16
+}
+
+#[cfg(not(teff_core = "dsp"))]
+fn halves(x: u32) -> [i32; 2] {
+    let [a, b, c, d] = x.to_le_bytes();
+    [i16::from_le_bytes([a, b]).into(), i16::from_le_bytes([c, d]).into()]
+}
+
+/// Joins lines of assembler.
+#[cfg(teff_core = "dsp")]
+macro_rules! lines {
+    ($($line:expr,)*) => { concat!($($line, "\n",)*) };
+}
+
+/// Four elements of the four vectors at r0, a block, times one row of weights at r1: 13 instructions, 16 products.
+#[cfg(teff_core = "dsp")]
+macro_rules! block_group {
+    () => {
+        lines!(
+            "ldr r12, [r1], #4",
+            "ldm r0!, {{r2, r3, r4, r5}}",
+            "sxtb16 r6, r12",
+            "smlad r8, r6, r2, r8",
+            "smlad r9, r6, r3, r9",
+            "smlad r10, r6, r4, r10",
+            "smlad r11, r6, r5, r11",
+            "ldm r0!, {{r2, r3, r4, r5}}",
+            "sxtb16 r12, r12, ror #8",
+            "smlad r8, r12, r2, r8",
+            "smlad r9, r12, r3, r9",
+            "smlad r10, r12, r4, r10",
+            "smlad r11, r12, r5, r11",
+        )
+    };
+}
+
+/// Four rows of weights at r1, r1 + r12, r1 + 2·r12 and lr, four weights of each, times the pairs r2 and r3.
+#[cfg(teff_core = "dsp")]
+macro_rules! four_rows {
+    () => {
+        lines!(
+            "ldr r4, [r1, r12]",
+            "sxtb16 r5, r4, ror #8",
+            "sxtb16 r4, r4",
+            "smlad r9, r4, r2, r9",
+            "smlad r9, r5, r3, r9",
+            "ldr r4, [r1, r12, lsl #1]",
+            "sxtb16 r5, r4, ror #8",
+            "sxtb16 r4, r4",
+            "smlad r10, r4, r2, r10",
+            "smlad r10, r5, r3, r10",
+            "ldr r4, [r1], #4",
+            "sxtb16 r5, r4, ror #8",
+            "sxtb16 r4, r4",
+            "smlad r8, r4, r2, r8",
+            "smlad r8, r5, r3, r8",
+            "ldr r4, [lr], #4",
+            "sxtb16 r5, r4, ror #8",
+            "sxtb16 r4, r4",
+            "smlad r11, r4, r2, r11",
+            "smlad r11, r5, r3, r11",
+        )
+    };
+}
+
+/// Four elements at r0 times four rows of weights: 23 instructions, 16 products.
+#[cfg(teff_core = "dsp")]
+macro_rules! vector_group {
+    () => {
+        concat!(lines!("ldr r2, [r0], #4", "sxtb16 r3, r2, ror #8", "sxtb16 r2, r2",), four_rows!())
+    };
+}
+
+/// Four elements at r0, widened to lane pairs, times four rows of weights: 21 instructions, 16 products.
+#[cfg(teff_core = "dsp")]
+macro_rules! wide_group {
+    () => {
+        concat!(lines!("ldrd r2, r3, [r0], #8",), four_rows!())
+    };
+}
+
+/// Repeats a group r7 times, four to a round.
+#[cfg(teff_core = "dsp")]
+macro_rules! repeat_groups {
+    ($group:ident) => {
+        lines!(
+            "subs r7, #4",
+            "blt 14f",
+            "13:",
+            $group!(),
+            $group!(),
+            $group!(),
+            $group!(),
+            "subs r7, #4",
+            "bge 13b",
+            "14:",
+            "adds r7, #4",
+            "beq 16f",
+            "15:",
+            $group!(),
+            "subs r7, #1",
+            "bne 15b",
+            "16:",
+        )
+    };
+}
+
+/// Clamps a register to [r2, r3].
+#[cfg(teff_core = "dsp")]
+macro_rules! clamp {
+    ($register:literal) => {
+        lines!(
+            concat!("cmp ", $register, ", r2"),
+            "it lt",
+            concat!("movlt ", $register, ", r2"),
+            concat!("cmp ", $register, ", r3"),
+            "it gt",
+            concat!("movgt ", $register, ", r3"),
+        )
+    };
+}
+
+/// Four vectors, widened to `block`, times rows of weights; `out` holds a vector of results for each of the four, one
+/// after another. Begins with row `first` and gives the first row that is not done: one whose shift is below 33, the
+/// last if its weights do not fill whole words, and `first` itself on processors without these instructions.
+///
+/// A row costs 13 instructions for each group of four elements, and about 46 for its four results.
+///
+/// The results are those of [`crate::fixed::requantize`], which for shifts from 33 takes `⌊(h + 2^(s−1)) / 2^s⌋` of the high
+/// word h of the product, s = shift − 32. The zero point goes in front of the shift, `⌊(h + 2^(s−1) + z·2^s) / 2^s⌋`:
+/// with `abs(h) ≤ 2^30`, `abs(z) ≤ 2^7` and `s ≤ 20` the sum, an `SMMLA`, stays within i32. For larger s the high word
+/// is shifted by s − 20 and then, rounded, by 20: the same, since the rounding term is a multiple of 2^(s−20).
+#[cfg_attr(not(teff_core = "dsp"), allow(unused_variables))]
+pub fn block_product(p: &Product, first: usize, block: &[u32], out: &mut [i8]) -> usize {
+    #[cfg(not(teff_core = "dsp"))]
+    return first;
+    #[cfg(teff_core = "dsp")]
+    {
+        #[repr(C)]
+        struct Arguments {
+            block: *const u32,
+            groups: usize,
+            bias: *const i32,
+            mult: *const i32,
+            shift: *const u8,
+            w_end: *const i8,
+            out: *mut i8,
+            stride: usize,
+            odd_offset: i32,
+            w_step: usize,
+            limits: Limits,
+        }
+        let all = p.requant.bias.len();
+        // Beyond the end of a row that ends within a word the load reads the row after it, against lanes of zeros.
+        let rows = if p.depth % 4 == 0 { all } else { all.saturating_sub(1) };
+        let groups = p.depth.div_ceil(4);
+        if first >= rows || block.len() != groups * GROUP_WORDS || out.len() != 4 * all {
+            return first;
+        }
+        let mut arguments = Arguments {
+            block: block.as_ptr(),
+            groups,
+            bias: p.requant.bias.as_ptr().wrapping_add(first),
+            mult: p.requant.mult.as_ptr().wrapping_add(first),
+            shift: p.requant.shift.as_ptr().wrapping_add(first),
+            w_end: p.w.as_ptr().wrapping_add(rows * p.depth),
+            out: out.as_mut_ptr().wrapping_add(first),
+            stride: all,
+            odd_offset: p.odd_offset(),
+            w_step: p.depth.wrapping_sub(4 * groups),
+            limits: Limits::of(p.requant.output),
+        };
+        let refused: usize;
+        // SAFETY: `Product::new` proved `rows` values at `bias`, `mult` and `shift` and `rows · depth` weights, and of a
+        // row that does not fill its words at least one more row follows. The block holds `groups` times 32 bytes; LDM
+        // wants words, which u32 are. Results go to `out[v · all + row]` for v < 4 and row < all. r6 and r7, which Rust
+        // may not name, are saved and restored.
+        unsafe {
+            core::arch::asm!(
+                "push {{r6, r7}}",
+                "2:",
+                "ldrd r0, r7, [lr]",
+                "ldr r2, [lr, #8]",
+                "ldr r8, [r2], #4",
+                "str r2, [lr, #8]",
+                "mov r9, r8",
+                "mov r10, r8",
+                "mov r11, r8",
+                repeat_groups!(block_group),
+                "ldrd r2, r3, [lr, #12]",
+                "ldr r4, [r2], #4",
+                "ldrb r5, [r3], #1",
+                "strd r2, r3, [lr, #12]",
+                "ldr r0, [lr, #32]",
+                "sub r5, #33",
+                "cmp r5, #20",
+                "bhs 4f",
+                "lsl r6, r0, r5",
+                "add r5, #1",
+                "smmla r8, r8, r4, r6",
+                "smmla r9, r9, r4, r6",
+                "smmla r10, r10, r4, r6",
+                "smmla r11, r11, r4, r6",
+                "asr r8, r5",
+                "asr r9, r5",
+                "asr r10, r5",
+                "asr r11, r5",
+                "5:",
+                "ssat r8, #8, r8",
+                "ssat r9, #8, r9",
+                "ssat r10, #8, r10",
+                "ssat r11, #8, r11",
+                "ldr r0, [lr, #40]",
+                "cbz r0, 3f",
+                "ldrd r2, r3, [lr, #44]",
+                clamp!("r8"),
+                clamp!("r9"),
+                clamp!("r10"),
+                clamp!("r11"),
+                "3:",
+                "ldrd r2, r3, [lr, #24]",
+                "add r0, r2, r3, lsl #1",
+                "strb r9, [r2, r3]",
+                "strb r8, [r2], #1",
+                "strb r10, [r0]",
+                "strb r11, [r0, r3]",
+                "str r2, [lr, #24]",
+                "ldr r0, [lr, #36]",
+                "ldr r2, [lr, #20]",
+                "add r1, r0",
+                "cmp r1, r2",
+                "bne 2b",
+                "movs r4, #0",
+                "b 6f",
+                // Shifts of 53 and more: s − 20, then 20. Those below 33 are left to others.
+                "4:",
+                "cmp r5, #30",
+                "itt hs",
+                "movhs r4, #1",
+                "bhs 6f",
+                "subs r5, #19",
+                "lsl r6, r0, #19",
+                "smmul r8, r8, r4",
+                "smmul r9, r9, r4",
+                "smmul r10, r10, r4",
+                "smmul r11, r11, r4",
+                "asr r8, r5",
+                "asr r9, r5",
+                "asr r10, r5",
+                "asr r11, r5",
+                "add r8, r6",
+                "add r9, r6",
+                "add r10, r6",
+                "add r11, r6",
+                "asr r8, #20",
+                "asr r9, #20",
+                "asr r10, #20",
+                "asr r11, #20",
+                "b 5b",
+                "6:",
+                "pop {{r6, r7}}",
+                inout("lr") &raw mut arguments => _,
+                inout("r1") p.w.as_ptr().wrapping_add(first * p.depth) => _,
+                out("r0") _, out("r2") _, out("r3") _, out("r4") refused, out("r5") _,
+                out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _,
+            );
+        }
+        // The bias of a refused row has been read.
+        let read = arguments.bias.addr() - p.requant.bias.as_ptr().addr();
+        read / size_of::<i32>() - refused
+    }
+}
+
+/// A vector of a product.
+#[derive(Debug, Clone, Copy)]
+pub enum Vector<'a> {
+    /// As it lies in the arena.
+    Bytes(&'a [i8]),
+    /// For each group of four elements the lane pairs of elements 0 and 2, and 1 and 3.
+    Pairs(&'a [u32]),
+}
+
+/// One vector times rows of weights, four rows at a time, while the shifts are at least 33. Begins with row `first` and
+/// gives the first row that is not done; see [`block_product`]. Here the rounding shift is
+/// `⌊(h + 2^(s−1)) / 2^s⌋ = ⌊(⌊h / 2^(s−1)⌋ + 1) / 2⌋`, and then the zero point is added.
+///
+/// Four rows cost 23 instructions for each group of four elements, and about 75 for their results.
+#[cfg_attr(not(teff_core = "dsp"), allow(unused_variables))]
+pub fn vector_product(p: &Product, first: usize, x: Vector<'_>, out: &mut [i8]) -> usize {
+    #[cfg(not(teff_core = "dsp"))]
+    return first;
+    #[cfg(teff_core = "dsp")]
+    {
+        #[repr(C)]
+        struct Arguments {
+            x: *const u8,
+            groups: usize,
+            bias: *const i32,
+            mult: *const i32,
+            shift: *const u8,
+            out: *mut i8,
+            quads: usize,
+            zero_point: i32,
+            limits: Limits,
+        }
+        /// Rescales a register: bias at r2, factor at r3, shift at r4.
+        macro_rules! rescale {
+            ($register:literal) => {
+                lines!(
+                    "ldr r5, [r2], #4",
+                    concat!("add ", $register, ", r5"),
+                    "ldr r0, [r3], #4",
+                    "ldrb r5, [r4], #1",
+                    "sub r5, #33",
+                    concat!("smmul ", $register, ", ", $register, ", r0"),
+                    concat!("asr ", $register, ", r5"),
+                    concat!("add ", $register, ", #1"),
+                    concat!("add ", $register, ", r7, ", $register, ", asr #1"),
+                    concat!("ssat ", $register, ", #8, ", $register),
+                )
+            };
+        }
+        let long = match x {
+            Vector::Bytes(x) => x.len() == p.depth,
+            Vector::Pairs(x) => x.len() == p.depth / 2,
+        };
+        let fits = p.depth.is_multiple_of(4) && long && out.len() == p.requant.bias.len();
+        let shifts = p.requant.shift.get(first..).unwrap_or(&[]);
+        let fast = shifts.iter().position(|&shift| shift < 33);
+        let quads = fast.unwrap_or(shifts.len()) / 4;
+        if !fits || quads == 0 {
+            return first;
+        }
+        let mut arguments = Arguments {
+            x: match x {
+                Vector::Bytes(x) => x.as_ptr().cast(),
+                Vector::Pairs(x) => x.as_ptr().cast(),
+            },
+            groups: p.depth / 4,
+            bias: p.requant.bias.as_ptr().wrapping_add(first),
+            mult: p.requant.mult.as_ptr().wrapping_add(first),
+            shift: shifts.as_ptr(),
+            out: out.as_mut_ptr().wrapping_add(first),
+            quads,
+            zero_point: p.requant.output.zero_point,
+            limits: Limits::of(p.requant.output),
+        };
+        // SAFETY: `Product::new` proved that behind row `first` there are `4 · quads` values at `bias`, `mult` and `shift`
+        // and `4 · quads · depth` weights; `x` holds `depth` elements, a multiple of 4 above 0 (LDRD
+        // wants words, which pairs are), and `out` a result a row. r6 and r7, which Rust
+        // may not name, are saved and restored.
+        macro_rules! run {
+            ($group:ident) => {
+                core::arch::asm!(
+                    "push {{r6, r7}}",
+                    "mov r6, r2",
+                    "2:",
+                    "ldrd r0, r7, [r6]",
+                    "movs r2, #0",
+                    "mov r8, r2",
+                    "mov r9, r2",
+                    "mov r10, r2",
+                    "mov r11, r2",
+                    "add lr, r1, r12",
+                    "add lr, lr, r12, lsl #1",
+                    repeat_groups!($group),
+                    "mov r1, lr",
+                    "ldrd r2, r3, [r6, #8]",
+                    "ldr r4, [r6, #16]",
+                    "ldr r7, [r6, #28]",
+                    rescale!("r8"),
+                    rescale!("r9"),
+                    rescale!("r10"),
+                    rescale!("r11"),
+                    "strd r2, r3, [r6, #8]",
+                    "str r4, [r6, #16]",
+                    "ldr r0, [r6, #32]",
+                    "cbz r0, 3f",
+                    "ldrd r2, r3, [r6, #36]",
+                    clamp!("r8"),
+                    clamp!("r9"),
+                    clamp!("r10"),
+                    clamp!("r11"),
+                    "3:",
+                    "ldrd r2, r3, [r6, #20]",
+                    "strb r8, [r2], #1",
+                    "strb r9, [r2], #1",
+                    "strb r10, [r2], #1",
+                    "strb r11, [r2], #1",
+                    "subs r3, #1",
+                    "strd r2, r3, [r6, #20]",
+                    "bne 2b",
+                    "pop {{r6, r7}}",
+                    inout("r2") &raw mut arguments => _,
+                    inout("r1") p.w.as_ptr().wrapping_add(first * p.depth) => _,
+                    in("r12") p.depth,
+                    out("r0") _, out("r3") _, out("r4") _, out("r5") _,
+                    out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("lr") _,
+                )
+            };
+        }
+        unsafe {
+            match x {
+                Vector::Bytes(_) => run!(vector_group),
+                Vector::Pairs(_) => run!(wide_group),
+            }
+        }
+        first + 4 * quads
+    }
+}
+
+/// Up to four bytes as a word, zeros above.
+#[inline(always)]
+pub fn word(bytes: &[i8]) -> u32 {
+    let mut all = [0; 4];
+    all.iter_mut().zip(bytes).for_each(|(to, &from)| *to = from.cast_unsigned());
+    u32::from_le_bytes(all)
+}
+
+/// The outputs of one channel over a tile, 3×3 windows: rows of `plane` are `PITCH` elements apart, outputs `STRIDE` (1 or
+/// 2). `None`, with nothing done, for a shift that is not from 33 to 52.
+///
+/// Two outputs cost 15 (stride 2: 19) instructions for their sums and 15 for the rest: in each row the inputs x0 … x3 and
+/// the weights as the pairs (w0, w1) and (w1, w2) give `x0·w0 + x1·w1`, `x2·w2`, `x1·w0` and `x2·w1 + x3·w2`. The results are
+/// made as in [`block_product`].
+#[cfg(teff_core = "dsp")]
+pub fn tile3x3<const PITCH: usize, const STRIDE: usize>(
+    channel: &Channel,
+    plane: &[i16],
+    outputs: &Outputs,
+    y: &mut [i8],
+) -> Option<()> {
+    #[repr(C)]
+    struct Arguments {
+        mult: i32,
+        offset: i32,
+        shift: u32,
+        out: *mut i8,
+        step: usize,
+        row: *const i16,
+        pairs: usize,
+        odd: usize,
+        row_step: usize,
+        rows: usize,
+        limits: Limits,
+    }
+    let [rows, columns] = outputs.size;
+    // Of the last row of windows the last element read is that behind the last pair: 4 · STRIDE elements a pair.
+    let read = ((rows.checked_sub(1)? * STRIDE) + 2) * PITCH + columns.div_ceil(2) * 2 * STRIDE + 3;
+    let written = rows.checked_sub(1)? * outputs.row_step + columns.checked_sub(1)? * outputs.step + 1;
+    let fits = plane.len() >= read && y.len() >= written && plane.as_ptr().align_offset(4) == 0;
+    if !fits || !(33..=52).contains(&channel.m.shift) {
+        return None;
+    }
+    let shift = u32::from(channel.m.shift) - 32;
+    let even = columns / 2 * 2;
+    let mut arguments = Arguments {
+        mult: channel.m.mult,
+        offset: (2 * channel.output.zero_point + 1) << (shift - 1),
+        shift,
+        out: y.as_mut_ptr(),
+        step: outputs.step,
+        row: plane.as_ptr(),
+        pairs: columns / 2,
+        odd: columns % 2,
+        row_step: outputs.row_step.wrapping_sub(even * outputs.step),
+        rows,
+        limits: Limits::of(channel.output),
+    };
+    let pair = |a: i16, b: i16| u32::from(a.cast_unsigned()) | u32::from(b.cast_unsigned()) << 16;
+    let [a0, a1, a2, b0, b1, b2, c0, c1, c2] = channel.weights;
+    /// A row of inputs at an offset from r0, onto two sums.
+    macro_rules! taps {
+        ($load:literal, $w01:literal, $w12:literal, $first:literal, $second:literal) => {
+            lines!(
+                $load,
+                concat!("smlad r4, r2, ", $w01, ", ", $first),
+                concat!("smlatb r5, r2, ", $w01, ", ", $second),
+                concat!("smlabt r4, r3, ", $w12, ", r4"),
+                concat!("smlad r5, r3, ", $w12, ", r5"),
+            )
+        };
+        ($load:literal, $more:literal, $w01:literal, $w12:literal, $first:literal, $second:literal) => {
+            lines!(
+                $load,
+                concat!("smlad r4, r2, ", $w01, ", ", $first),
+                $more,
+                concat!("smlad r5, r3, ", $w01, ", ", $second),
+                concat!("smlabt r4, r3, ", $w12, ", r4"),
+                concat!("smlabt r5, r2, ", $w12, ", r5"),
+            )
+        };
+    }
+    macro_rules! sums1 {
+        () => {
+            concat!(
+                taps!("ldrd r2, r3, [r0], #4", "r8", "r9", "r7", "r7"),
+                taps!("ldrd r2, r3, [r0, #{p} - 4]", "r10", "r11", "r4", "r5"),
+                taps!("ldrd r2, r3, [r0, #2 * {p} - 4]", "r12", "lr", "r4", "r5"),
+            )
+        };
+    }
+    macro_rules! sums2 {
+        () => {
+            concat!(
+                taps!("ldrd r2, r3, [r0]", "ldr r2, [r0, #8]", "r8", "r9", "r7", "r7"),
+                taps!("ldrd r2, r3, [r0, #{p}]", "ldr r2, [r0, #{p} + 8]", "r10", "r11", "r4", "r5"),
+                taps!("ldrd r2, r3, [r0, #2 * {p}]", "ldr r2, [r0, #2 * {p} + 8]", "r12", "lr", "r4", "r5"),
+                "add r0, #8\n",
+            )
+        };
+    }
+    /// Rescales, clamps and stores: $one the first result, $both both.
+    macro_rules! results {
+        ($label:literal, $second:literal, $advance:literal) => {
+            lines!(
+                "ldrd r2, r3, [r1]",
+                "smmla r4, r4, r2, r3",
+                "smmla r5, r5, r2, r3",
+                "ldr r2, [r1, #8]",
+                "asr r4, r2",
+                "asr r5, r2",
+                "ssat r4, #8, r4",
+                "ssat r5, #8, r5",
+                "ldr r2, [r1, #40]",
+                "cmp r2, #0",
+                concat!("beq ", $label, "f"),
+                "ldrd r2, r3, [r1, #44]",
+                clamp!("r4"),
+                clamp!("r5"),
+                concat!($label, ":"),
+                "ldrd r2, r3, [r1, #12]",
+                "strb r4, [r2]",
+                $second,
+                $advance,
+            )
+        };
+    }
+    macro_rules! body {
+        ($sums:ident) => {
+            lines!(
+                "push {{r6, r7}}",
+                "mov r7, r2",
+                "2:",
+                "ldr r0, [r1, #20]",
+                "add r2, r0, #{s}",
+                "str r2, [r1, #20]",
+                "ldr r6, [r1, #24]",
+                "cmp r6, #0",
+                "beq 14f",
+                "13:",
+                $sums!(),
+                results!("15", "strb r5, [r2, r3]", "add r2, r2, r3, lsl #1"),
+                "str r2, [r1, #12]",
+                "subs r6, #1",
+                "bne 13b",
+                "14:",
+                "ldrd r6, r3, [r1, #28]",
+                "ldr r2, [r1, #12]",
+                "cmp r6, #0",
+                "beq 16f",
+                $sums!(),
+                results!("17", "", ""),
+                "ldr r3, [r1, #32]",
+                "16:",
+                "add r2, r3",
+                "str r2, [r1, #12]",
+                "ldr r6, [r1, #36]",
+                "subs r6, #1",
+                "str r6, [r1, #36]",
+                "bne 2b",
+                "pop {{r6, r7}}",
+            )
+        };
+    }
+    macro_rules! run {
+        ($body:expr) => {
+            core::arch::asm!(
+                $body,
+                p = const 2 * PITCH,
+                s = const 2 * PITCH * STRIDE,
+                inout("r1") &raw mut arguments => _,
+                inout("r2") channel.bias => _,
+                out("r0") _, out("r3") _, out("r4") _, out("r5") _,
+                in("r8") pair(a0, a1), in("r9") pair(a1, a2),
+                in("r10") pair(b0, b1), in("r11") pair(b1, b2),
+                in("r12") pair(c0, c1), in("lr") pair(c1, c2),
+            )
+        };
+    }
+    // SAFETY: each row of outputs reads three rows of the plane, to at most element `read`, and writes up to element
+    // `written` of `y`: checked above. `plane` is aligned to 4 as LDRD wants, and rows are whole words apart. r6 and r7,
+    // which Rust may not name, are saved and restored.
+    unsafe {
+        if STRIDE == 1 {
+            run!(body!(sums1));
+        } else {
+            run!(body!(sums2));
+        }
+    }
+    Some(())
+}
+
+/// See [`crate::kernels::conv::planar::gather_plain`]: 5 instructions an element.
+#[cfg(teff_core = "dsp")]
+pub fn gather_plane(
+    x: &[i8],
+    step: usize,
+    row_step: usize,
+    [rows, columns]: [usize; 2],
+    pitch: usize,
+    plane: &mut [i16],
+) -> Option<()> {
+    let (last_row, last_column) = (rows.checked_sub(1)?, columns.checked_sub(1)?);
+    if last_row * row_step + last_column * step >= x.len() || last_row * pitch + last_column >= plane.len() {
+        return None;
+    }
+    // SAFETY: the last element that is read, and the last that is written, lie within the slices, as checked; steps only
+    // go forward, and no count is 0.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            "mov {n}, {columns}",
+            "3:",
+            "ldrsb {value}, [{x}]",
+            "add {x}, {step}",
+            "strh {value}, [{to}], #2",
+            "subs {n}, #1",
+            "bne 3b",
+            "add {x}, {x_step}",
+            "add {to}, {to_step}",
+            "subs {rows}, #1",
+            "bne 2b",
+            n = out(reg) _,
+            value = out(reg) _,
+            columns = in(reg) columns,
+            step = in(reg) step,
+            x = inout(reg) x.as_ptr() => _,
+            to = inout(reg) plane.as_mut_ptr() => _,
+            x_step = in(reg) row_step.wrapping_sub(columns * step),
+            to_step = in(reg) 2 * (pitch - columns),
+            rows = inout(reg) rows => _,
+            options(nostack),
+        );
+    }
+    Some(())
+}
+
+/// `sums[c] + Σ_t x[t · x_step + c] · w[t · w_step + c]` for four channels c, over `taps` taps. `None` if `x` or `w` is too
+/// short.
+///
+/// 14 instructions for the four products of a tap.
+#[inline(always)]
+pub fn quad_taps(x: &[i8], x_step: usize, w: &[i8], w_step: usize, taps: usize, sums: [i32; 4]) -> Option<[i32; 4]> {
+    let Some(last) = taps.checked_sub(1) else { return Some(sums) };
+    let x = x.get(..last.checked_mul(x_step)?.checked_add(4)?)?;
+    let w = w.get(..last.checked_mul(w_step)?.checked_add(4)?)?;
+    #[cfg(teff_core = "dsp")]
+    {
+        let [mut a, mut b, mut c, mut d] = sums;
+        // SAFETY: `taps` words are read, the last of which ends the slices; LDR takes any address. `taps` is not 0.
+        unsafe {
+            core::arch::asm!(
+                "2:",
+                "ldr r2, [r0]",
+                "add r0, {x_step}",
+                "ldr r3, [r1]",
+                "add r1, {w_step}",
+                "sxtb16 r4, r2",
+                "sxtb16 r5, r3",
+                "smlabb r8, r4, r5, r8",
+                "smlatt r10, r4, r5, r10",
+                "sxtb16 r4, r2, ror #8",
+                "sxtb16 r5, r3, ror #8",
+                "smlabb r9, r4, r5, r9",
+                "smlatt r11, r4, r5, r11",
+                "subs r12, #1",
+                "bne 2b",
+                x_step = in(reg) x_step,
+                w_step = in(reg) w_step,
+                inout("r0") x.as_ptr() => _,
+                inout("r1") w.as_ptr() => _,
+                inout("r12") taps => _,
+                inout("r8") a, inout("r9") b, inout("r10") c, inout("r11") d,
+                out("r2") _, out("r3") _, out("r4") _, out("r5") _,
+                options(readonly, nostack),
+            );
+        }
+        Some([a, b, c, d])
+    }
+    #[cfg(not(teff_core = "dsp"))]
+    {
+        let mut sums = sums;
+        for tap in 0..taps {
+            let (x, w) = (word(x.get(tap * x_step..)?), word(w.get(tap * w_step..)?));
+            let [s0, s1, s2, s3] = sums;
+            let (x, w) = ([sxtb16(x), sxtb16_odd(x)], [sxtb16(w), sxtb16_odd(w)]);
+            sums = [
+                smla_low(x[0], w[0], s0),
+                smla_low(x[1], w[1], s1),
+                smla_high(x[0], w[0], s2),
+                smla_high(x[1], w[1], s3),
+            ];
+        }
+        Some(sums)
+    }
+}
+
+/// Copies `rows` lines of `to.len() / rows` elements each, `row_step` apart in `from`. `None` if there are not so many.
+///
+/// For lines of a few bytes, which `memcpy` takes 40 instructions to begin with.
+#[inline(always)]
+pub fn copy_rows(from: &[i8], row_step: usize, rows: usize, to: &mut [i8]) -> Option<()> {
+    let len = to.len().checked_div(rows)?;
+    let to = to.get_mut(..len * rows)?;
+    let from = from.get(..(rows - 1).checked_mul(row_step)?.checked_add(len)?)?;
+    if len == 0 {
+        return Some(());
+    }
+    #[cfg(teff_core = "dsp")]
+    // SAFETY: `rows` times `len` bytes are read, the last of which ends `from`, and as many written, which fill `to`; LDR and
+    // STR take any address. Neither count is 0.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            "subs {n}, {len}, #16",
+            "blt 4f",
+            "3:",
+            "ldr {a}, [{from}], #4",
+            "ldr {b}, [{from}], #4",
+            "str {a}, [{to}], #4",
+            "str {b}, [{to}], #4",
+            "ldr {a}, [{from}], #4",
+            "ldr {b}, [{from}], #4",
+            "str {a}, [{to}], #4",
+            "str {b}, [{to}], #4",
+            "subs {n}, #16",
+            "bge 3b",
+            "4:",
+            "adds {n}, #12",
+            "blt 6f",
+            "5:",
+            "ldr {a}, [{from}], #4",
+            "str {a}, [{to}], #4",
+            "subs {n}, #4",
+            "bge 5b",
+            "6:",
+            "adds {n}, #4",
+            "beq 8f",
+            "7:",
+            "ldrb {a}, [{from}], #1",
+            "strb {a}, [{to}], #1",
+            "subs {n}, #1",
+            "bne 7b",
+            "8:",
+            "add {from}, {step}",
+            "subs {rows}, #1",
+            "bne 2b",
+            n = out(reg) _,
+            a = out(reg) _,
+            b = out(reg) _,
+            len = in(reg) len,
+            step = in(reg) row_step.wrapping_sub(len),
+            from = inout(reg) from.as_ptr() => _,
+            to = inout(reg) to.as_mut_ptr() => _,
+            rows = inout(reg) rows => _,
+            options(nostack),
+        );
+    }
+    #[cfg(not(teff_core = "dsp"))]
+    for (row, to) in to.chunks_exact_mut(len).enumerate() {
+        to.copy_from_slice(from.get(row * row_step..)?.get(..len)?);
+    }
+    Some(())
+}

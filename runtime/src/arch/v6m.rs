@@ -1,0 +1,83 @@
+//! Armv6-M (Cortex-M0, M0+): eight registers that can be loaded and multiplied, a 32-bit product without its high word.
+#![allow(unsafe_code)]
+
+/// `Σ_i w_r[i] · x[i]` for four rows r of `w`, each as long as `x`.
+///
+/// 14.25 instructions for 4 products: five loads by one index, four products, four sums in the high registers.
+#[inline(always)]
+pub fn dot4(x: &[i8], w: [&[i8]; 4]) -> [i32; 4] {
+    let n = x.len();
+    let (a, b, c, d): (i32, i32, i32, i32);
+    if n == 0 || w.iter().any(|w| w.len() != n) {
+        return [0; 4];
+    }
+    let [w0, w1, w2, w3] = w.map(|w| w.as_ptr().wrapping_add(n));
+    // SAFETY: the index runs from −n to −1 against the ends of `x` and of the four rows, all of n bytes, so that exactly
+    // their bytes are read. n is at least 1. r6 and r7, which Rust may not name, are saved and restored.
+    unsafe {
+        core::arch::asm!(
+            "push {{r6, r7}}",
+            "movs r6, #0",
+            "mov r8, r6",
+            "mov r9, r6",
+            "mov r10, r6",
+            "mov r11, r6",
+            // A multiple of four first, then the rest: the count's two low bits choose how many single rounds come first.
+            "2:",
+            "movs r6, #3",
+            "tst r5, r6",
+            "beq 3f",
+            "ldrsb r6, [r0, r5]",
+            "ldrsb r7, [r1, r5]",
+            "muls r7, r6, r7",
+            "add r8, r8, r7",
+            "ldrsb r7, [r2, r5]",
+            "muls r7, r6, r7",
+            "add r9, r9, r7",
+            "ldrsb r7, [r3, r5]",
+            "muls r7, r6, r7",
+            "add r10, r10, r7",
+            "ldrsb r7, [r4, r5]",
+            "muls r7, r6, r7",
+            "add r11, r11, r7",
+            "adds r5, #1",
+            "b 2b",
+            "3:",
+            "cmp r5, #0",
+            "beq 5f",
+            "4:",
+            ".rept 4",
+            "ldrsb r6, [r0, r5]",
+            "ldrsb r7, [r1, r5]",
+            "muls r7, r6, r7",
+            "add r8, r8, r7",
+            "ldrsb r7, [r2, r5]",
+            "muls r7, r6, r7",
+            "add r9, r9, r7",
+            "ldrsb r7, [r3, r5]",
+            "muls r7, r6, r7",
+            "add r10, r10, r7",
+            "ldrsb r7, [r4, r5]",
+            "muls r7, r6, r7",
+            "add r11, r11, r7",
+            "adds r5, #1",
+            ".endr",
+            "bne 4b",
+            "5:",
+            "pop {{r6, r7}}",
+            "mov r1, r8",
+            "mov r2, r9",
+            "mov r3, r10",
+            "mov r4, r11",
+            in("r0") x.as_ptr().wrapping_add(n),
+            inout("r1") w0 => a,
+            inout("r2") w1 => b,
+            inout("r3") w2 => c,
+            inout("r4") w3 => d,
+            inout("r5") 0_usize.wrapping_sub(n) => _,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+            options(readonly),
+        );
+    }
+    [a, b, c, d]
+}

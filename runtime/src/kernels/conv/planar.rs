@@ -1,0 +1,259 @@
+//! Depthwise convolution with 3×3 windows, channel by channel.
+//!
+//! The part of a channel that a tile of outputs needs is copied to scratch memory, widened to 16 bits and padding
+//! filled in; there its rows lie close together, neighbours share a word, and the weights of the channel stay in
+//! registers. Where the tile is the whole image, the output may take the place of the input: when the results of a
+//! channel are written, all of its inputs have been copied.
+
+use super::{DepthwiseConv2d, Window};
+use crate::arch::{elements, gather_plane, tile3x3};
+use crate::fixed::Multiplier;
+use crate::kernels::{PerChannel, Unary};
+
+/// Distances of a plane's rows that the inner loops know, in elements; a tile is not wider than the last.
+pub const PITCHES: [usize; 3] = [16, 32, 64];
+/// Widest tile, in input elements, unless the whole image is wanted.
+const TILE_WIDTH: usize = 32;
+/// Elements behind the plane that an inner loop may read, and ignores.
+pub const MARGIN: usize = 8;
+/// Most rows of outputs that a tile wishes for.
+const TILE_ROWS: usize = 16;
+
+/// How the outputs are cut into tiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Tiles {
+    /// Output rows of a tile.
+    rows: usize,
+    /// Output columns of a tile.
+    columns: usize,
+    /// Elements from one row of the plane to the next, one of [`PITCHES`].
+    pitch: usize,
+}
+
+impl Tiles {
+    /// Bytes of scratch memory: the plane.
+    fn scratch_len(&self, stride: usize) -> usize {
+        (span(self.rows, stride) * self.pitch + MARGIN) * size_of::<i16>()
+    }
+
+    /// Tiles of this many rows, as wide as may be; `None` if none of [`PITCHES`] will do.
+    fn new(window: &Window, rows: usize, whole_width: bool) -> Option<Self> {
+        let ([_, out_w], [_, stride]) = (window.output, window.stride);
+        let columns = match whole_width || span(out_w, stride) <= TILE_WIDTH {
+            true => out_w,
+            false => (TILE_WIDTH - 3).checked_div(stride)? + 1,
+        };
+        let pitch = PITCHES.into_iter().find(|&pitch| span(columns, stride) <= pitch)?;
+        Some(Self { rows, columns, pitch })
+    }
+
+    /// The tiles for so much scratch memory; the whole image, if the output takes the place of the input.
+    fn within(window: &Window, len: usize, in_place: bool) -> Option<Self> {
+        let [out_h, _] = window.output;
+        if in_place {
+            return Self::new(window, out_h, true);
+        }
+        let mut tiles = Self::new(window, 1, false)?;
+        while tiles.rows < out_h {
+            let more = Self { rows: tiles.rows + 1, ..tiles };
+            if more.scratch_len(window.stride[0]) > len {
+                break;
+            }
+            tiles = more;
+        }
+        Some(tiles)
+    }
+}
+
+/// Inputs under `count` neighbouring outputs.
+fn span(count: usize, stride: usize) -> usize {
+    count.saturating_sub(1) * stride + 3
+}
+
+/// Whether this is a convolution of this module: 3×3 with neighbouring taps, steps of 1 or 2 alike, an output channel for
+/// each input channel.
+pub fn applies(window: &Window, multiplier: usize) -> bool {
+    let Window { kernel, stride, dilation, .. } = *window;
+    multiplier == 1 && kernel == [3, 3] && dilation == [1, 1] && (stride == [1, 1] || stride == [2, 2])
+}
+
+/// Whether the output may take the place of the input.
+pub fn applies_in_place(window: &Window, multiplier: usize) -> bool {
+    let whole = Tiles::new(window, window.output[0], true);
+    applies(window, multiplier) && window.input == window.output && whole.is_some()
+}
+
+/// Bytes of scratch memory that [`depthwise_conv2d`] needs.
+pub fn scratch_len(window: &Window, in_place: bool) -> Option<usize> {
+    Some(Tiles::within(window, 0, in_place)?.scratch_len(window.stride[0]))
+}
+
+/// Bytes of scratch memory with which [`depthwise_conv2d`] is fastest.
+pub fn wished_scratch(window: &Window) -> Option<usize> {
+    Some(Tiles::new(window, window.output[0].min(TILE_ROWS), false)?.scratch_len(window.stride[0]))
+}
+
+/// See [`super::reference::depthwise_conv2d`]. `None` where [`applies`], or in place [`applies_in_place`], does not hold.
+pub fn depthwise_conv2d(
+    p: &DepthwiseConv2d<i8>,
+    mut operands: Unary<'_, i8>,
+    w: &[i8],
+    scratch: &mut [u8],
+) -> Option<()> {
+    let window = &p.window;
+    let in_place = matches!(operands, Unary::InPlace(_));
+    if !applies(window, p.multiplier) || (in_place && !applies_in_place(window, p.multiplier)) {
+        return None;
+    }
+    let tiles = Tiles::within(window, scratch.len(), in_place)?;
+    let plane: &mut [i16] = elements(scratch.get_mut(..tiles.scratch_len(window.stride[0]))?);
+    let channels = p.in_channels;
+    let [[in_h, in_w], [out_h, out_w]] = [window.input, window.output];
+    let (image, result) = (in_h * in_w * channels, out_h * out_w * channels);
+    for n in 0..p.batch {
+        for oy in (0..out_h).step_by(tiles.rows.max(1)) {
+            for ox in (0..out_w).step_by(tiles.columns.max(1)) {
+                let size = [tiles.rows.min(out_h - oy), tiles.columns.min(out_w - ox)];
+                let tile = Tile::new(window, [oy, ox], size, tiles.pitch)?;
+                // Padding is the same for all channels: only what is inside is copied for each.
+                plane.fill(p.pad_value.into());
+                for c in 0..channels {
+                    let x = operands.x().get(n * image..)?.get(..image)?;
+                    tile.copy(x.get(c..)?, in_w, channels, plane)?;
+                    let y = operands.y().get_mut(n * result..)?.get_mut(..result)?;
+                    let y = y.get_mut((oy * out_w + ox) * channels + c..)?;
+                    tile.channel(&p.requant, plane, w, (c, channels), y)?;
+                }
+            }
+        }
+    }
+    Some(())
+}
+
+/// A rectangle of outputs.
+struct Tile {
+    stride: usize,
+    pitch: usize,
+    /// Outputs: rows, columns, and columns of the image.
+    size: [usize; 2],
+    out_w: usize,
+    /// Where in the plane the inputs begin, and where in the image.
+    to: [usize; 2],
+    from: [usize; 2],
+    /// Inputs: rows and columns that are no padding.
+    inside: [usize; 2],
+}
+
+impl Tile {
+    fn new(window: &Window, origin: [usize; 2], size: [usize; 2], pitch: usize) -> Option<Self> {
+        let stride = window.stride[0];
+        let (mut to, mut from, mut inside) = ([0; 2], [0; 2], [0; 2]);
+        let axes =
+            to.iter_mut().zip(&mut from).zip(&mut inside).zip(origin).zip(size).zip(window.pad).zip(window.input);
+        for ((((((to, from), inside), origin), size), pad), input) in axes {
+            let len = span(size, stride);
+            *to = pad.saturating_sub(origin * stride).min(len);
+            *from = (origin * stride + *to).saturating_sub(pad).min(input);
+            *inside = (input - *from).min(len - *to);
+        }
+        Some(Self { stride, pitch, size, out_w: window.output[1], to, from, inside })
+    }
+
+    /// Copies the inputs of one channel to `plane`: every `channels`-th element of `x`, rows of `in_w`.
+    #[inline(always)]
+    fn copy(&self, x: &[i8], in_w: usize, channels: usize, plane: &mut [i16]) -> Option<()> {
+        if self.inside.contains(&0) {
+            return Some(());
+        }
+        let x = x.get((self.from[0] * in_w + self.from[1]) * channels..)?;
+        let plane = plane.get_mut(self.to[0] * self.pitch + self.to[1]..)?;
+        gather_plane(x, channels, in_w * channels, self.inside, self.pitch, plane)
+    }
+
+    /// Computes the outputs of channel `c` of `channels`; `y` begins at the first of them.
+    #[inline(always)]
+    fn channel(
+        &self,
+        requant: &PerChannel<i8>,
+        plane: &[i16],
+        w: &[i8],
+        (c, channels): (usize, usize),
+        y: &mut [i8],
+    ) -> Option<()> {
+        let mut weights = [0; 9];
+        for (to, w) in weights.iter_mut().zip(w.get(c..)?.iter().step_by(channels.max(1))) {
+            *to = (*w).into();
+        }
+        let channel = Channel {
+            weights,
+            bias: *requant.bias.get(c)?,
+            m: Multiplier { mult: *requant.mult.get(c)?, shift: *requant.shift.get(c)? },
+            output: requant.output,
+        };
+        let outputs = Outputs { size: self.size, step: channels, row_step: self.out_w * channels };
+        tile3x3(&channel, plane, self.pitch, self.stride, &outputs, y)
+    }
+}
+
+/// What the outputs of one channel come from, beside the plane.
+pub struct Channel {
+    /// Row by row.
+    pub weights: [i16; 9],
+    /// With the input's zero point folded in.
+    pub bias: i32,
+    /// Factor.
+    pub m: Multiplier,
+    /// Where results land.
+    pub output: crate::kernels::Output<i8>,
+}
+
+/// Where the outputs of a tile lie.
+pub struct Outputs {
+    /// Rows and columns.
+    pub size: [usize; 2],
+    /// Elements from one column to the next.
+    pub step: usize,
+    /// Elements from one row to the next.
+    pub row_step: usize,
+}
+
+/// The outputs of a tile, in plain Rust.
+#[inline(never)]
+pub fn tile3x3_plain<const PITCH: usize, const STRIDE: usize>(
+    channel: &Channel,
+    plane: &[i16],
+    outputs: &Outputs,
+    y: &mut [i8],
+) -> Option<()> {
+    let rows = plane.chunks(PITCH * STRIDE).take(outputs.size[0]).enumerate();
+    let w = channel.weights.map(i32::from);
+    for (i, _) in rows {
+        let plane = plane.get(i * PITCH * STRIDE..)?;
+        let pixels = y.get_mut(i * outputs.row_step..)?.chunks_mut(outputs.step.max(1)).take(outputs.size[1]);
+        for (values, pixel) in plane.windows(2 * PITCH + 3).step_by(STRIDE).zip(pixels) {
+            let (a, b) = (values.get(PITCH..)?, values.get(2 * PITCH..)?);
+            let ([a0, a1, a2, ..], [b0, b1, b2, ..], [c0, c1, c2, ..]) = (values, a, b) else { return None };
+            let x = [a0, a1, a2, b0, b1, b2, c0, c1, c2];
+            let sum = x.into_iter().zip(w).fold(channel.bias, |sum, (&x, w)| sum.wrapping_add(i32::from(x) * w));
+            *pixel.first_mut()? = channel.output.finish(crate::fixed::requantize(sum, channel.m));
+        }
+    }
+    Some(())
+}
+
+/// Copies `size` rows and columns: every `step`-th element of `x`, rows `row_step` apart, to rows of `plane` `pitch` apart.
+#[inline(always)]
+pub fn gather_plain(
+    x: &[i8],
+    step: usize,
+    row_step: usize,
+    [rows, columns]: [usize; 2],
+    pitch: usize,
+    plane: &mut [i16],
+) -> Option<()> {
+    for (i, row) in plane.chunks_mut(pitch.max(1)).take(rows).enumerate() {
+        let values = x.get(i * row_step..)?.iter().step_by(step.max(1));
+        row.iter_mut().take(columns).zip(values).for_each(|(to, &from)| *to = from.into());
+    }
+    Some(())
+}
