@@ -79,7 +79,7 @@ impl ArrayFile {
         if name.is_empty() { path.to_string() } else { format!("{path}: array {name}") }
     }
 
-    /// The array as pixels or floats.
+    /// The array as pixels or numbers: floats, and integers such as token ids.
     pub(super) fn values(&mut self, name: &str) -> Result<Values> {
         if let Ok(pixels) = self.read(name)? {
             return Ok(Values::Pixels(pixels));
@@ -87,10 +87,16 @@ impl ArrayFile {
         if let Ok(real) = self.read(name)? {
             return Ok(Values::Real(real));
         }
-        match self.read::<f64>(name)? {
-            Ok(double) => Ok(Values::Real(double.mapv(|v| v as f32))),
+        if let Ok(double) = self.read::<f64>(name)? {
+            return Ok(Values::Real(double.mapv(|v| v as f32)));
+        }
+        if let Ok(truth) = self.read::<bool>(name)? {
+            return Ok(Values::Real(truth.mapv(|v| f32::from(u8::from(v)))));
+        }
+        match self.integers(name)? {
+            Ok(integers) => Ok(Values::Real(integers.mapv(|v| v as f32))),
             Err(found) => bail!(
-                "{}: elements of type {found}; wanted uint8 (pixels) or float32 (what the model takes)",
+                "{}: elements of type {found}; wanted uint8 (pixels), float32 or integers (what the model takes)",
                 self.describe(name)
             ),
         }

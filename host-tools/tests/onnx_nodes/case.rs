@@ -75,11 +75,13 @@ impl Case {
             && self.inputs.iter().chain(&self.outputs).all(plain)
     }
 
-    /// Sets of inputs to make constant: none, and all but the first float input.
+    /// Sets of inputs to make constant: none, all but the first float input, and all but the first.
     pub(crate) fn forms(&self) -> Vec<Vec<usize>> {
-        let first = self.inputs.iter().position(|t| t.as_ref().is_some_and(is_float)).unwrap_or(0);
-        let rest: Vec<usize> = (0..self.inputs.len()).filter(|&i| i != first).collect();
-        if rest.is_empty() { vec![vec![]] } else { vec![vec![], rest] }
+        let float = self.inputs.iter().position(|t| t.as_ref().is_some_and(is_float)).unwrap_or(0);
+        let all_but = |first: usize| (0..self.inputs.len()).filter(|&i| i != first).collect::<Vec<_>>();
+        let mut forms = vec![vec![], all_but(float), all_but(0)];
+        forms.dedup();
+        forms
     }
 
     /// The model with some inputs as initializers, and the shapes of the others.

@@ -1,7 +1,7 @@
 //! ONNX's backend node tests: every case gives the expected output in integers, or is refused; nothing is silently wrong.
 //!
-//! Each case is converted twice: with all its inputs as inputs, and with all but the first float input as constants (the
-//! weights of a convolution, the bounds of a clip). [`judge`] says what counts as right; [`table`] makes
+//! Each case is converted in up to three forms: with all its inputs as inputs, with all but the first float input as constants
+//! (the weights of a convolution, the bounds of a clip), and with all but the first input. [`judge`] says what counts as right; [`table`] makes
 //! `docs/operators.md` of the outcomes, with `TEFF_OVERWRITE_GOLDENS=1`, or compares it.
 
 mod case;

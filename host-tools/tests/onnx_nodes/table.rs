@@ -94,9 +94,9 @@ What becomes of ONNX's own node tests (`onnx` 1.19.1), written by the test that 
 TEFF_OVERWRITE_GOLDENS=1 cargo test --release -p teff-tools --test onnx_nodes
 ```
 
-A case is converted twice: with all its inputs as inputs, and with all but the first float input as constants. It has
-**passed** if one form, run in integers, gives the expected output, and is **refused** if both end in a clear error before
-anything is flashed. No case may be wrong in either form: the test fails then.
+A case is converted in up to three forms: with all its inputs as inputs, with all but the first float input as constants,
+and with all but the first input. It has **passed** if one form, run in integers, gives the expected output, and is
+**refused** if all end in a clear error before anything is flashed. No case may be wrong in any form: the test fails then.
 
 **What counts as the expected output.** The float graph must give it to 10⁻³. For the integer model the tolerance follows
 from the quantization steps alone: the float graph is evaluated once more with every activation rounded to its step on the
