@@ -50,13 +50,14 @@ impl Dataset {
     /// Opens the set at `path` for a model with these inputs:
     ///
     /// * `.npz`: arrays of the names of the inputs, with or without `in_` before them; for a single input also `x`, or
-    ///   the only array there is. The first axis is the sample. Array `y`, if there, holds the labels.
+    ///   the only array there is. The first axis is the sample; arrays of the very shapes of all inputs are one sample.
+    ///   Array `y`, if there, holds the labels.
     /// * a folder of `.npy` or of PNG/JPEG: a file a sample, in the order of their names. Subfolders are classes:
     ///   those called like one of `classes` (the model's labels) have its index, else they count in the order of
     ///   their names.
     /// * a single `.npy` or picture: one sample, or an `.npy` of many.
     ///
-    /// Unsigned bytes and pictures are pixels, and go through `preprocess`; floats go straight to the model.
+    /// Unsigned bytes and pictures are pixels, and go through `preprocess`; floats and wider integers go straight to the model.
     ///
     /// # Errors
     /// If there is no such set, it is empty, or it does not fit the inputs.
@@ -100,12 +101,17 @@ impl Dataset {
     fn open_npz(&mut self) -> Result<()> {
         let mut file = ArrayFile::open(&self.path)?;
         let names = self.array_names(file.names())?;
-        let arrays = self.inputs.iter().zip(&names).map(|(input, name)| {
-            let values = file.values(name)?;
+        let mut arrays = names.iter().map(|name| file.values(name)).collect::<Result<Vec<Values>>>()?;
+        let stacked =
+            |(input, x): (&InputSpec, &Values)| x.shape().split_first().is_some_and(|(_, sample)| input.fits(sample));
+        let single = |(input, x): (&InputSpec, &Values)| input.fits(x.shape());
+        if !self.inputs.iter().zip(&arrays).all(stacked) && self.inputs.iter().zip(&arrays).all(single) {
+            // One sample, each array of the shape of its input.
+            arrays = arrays.into_iter().map(Values::insert_axis).collect();
+        }
+        for ((input, values), name) in self.inputs.iter().zip(&arrays).zip(&names) {
             self.check_stacked(input, values.shape(), &file.describe(name))?;
-            Ok(values)
-        });
-        let arrays: Vec<Values> = arrays.collect::<Result<_>>()?;
+        }
         self.labels = match file.names().iter().any(|n| n == LABELS) {
             true => Some(file.labels(LABELS)?),
             false => None,

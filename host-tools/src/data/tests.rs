@@ -46,6 +46,20 @@ fn either_layout_gives_the_same_sample() {
 }
 
 #[test]
+fn arrays_of_the_shapes_of_the_inputs_are_one_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("set.npz");
+    let mut npz = NpzWriter::new_compressed(File::create(&at).unwrap());
+    npz.add_array("in_ids", &ndarray::arr1(&[7_i64, -1, 2])).unwrap();
+    npz.add_array("in_x", &counting(&[2, 2])).unwrap();
+    npz.finish().unwrap();
+    let spec = |name: &str, shape: &[usize]| InputSpec { name: name.into(), shape: shape.to_vec(), perm: vec![] };
+    let set = Dataset::open(&at, vec![spec("ids", &[3]), spec("x", &[2, 2])], None, &[]).unwrap();
+    assert_eq!(set.len(), 1);
+    assert_eq!(set.inputs(0).unwrap(), [ndarray::arr1(&[7.0, -1.0, 2.0]).into_dyn(), counting(&[2, 2])]);
+}
+
+#[test]
 fn an_npz_has_samples_and_labels() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("set.npz");
@@ -158,7 +172,7 @@ fn what_is_no_set_is_refused() {
     assert!(open(&root.join("x.npz")).contains("x.npz"));
     fs::write(root.join("x.npy"), "no numbers").unwrap();
     assert!(open(&root.join("x.npy")).contains("x.npy"));
-    write_npy(&root.join("i.npy"), &ndarray::arr2(&[[1_i32, 2], [3, 4]]));
+    write_npy(&root.join("i.npy"), &ndarray::arr2(&[[1_u64, 2], [3, 4]]));
     assert!(open(&root.join("i.npy")).contains("wanted uint8"));
     fs::write(root.join("x.txt"), "").unwrap();
     assert!(open(&root.join("x.txt")).contains("not a data set"));
