@@ -91,11 +91,18 @@ pub(crate) fn calibration_wanted(graph: &Graph, missing: &[ValueId]) -> String {
     format!("{so_far}, so a calibration set is needed: {}{more} have no scale", names.join(", "))
 }
 
-/// Bytes for all inputs, every value in turn.
+/// Bytes for all inputs: every value in turn, but index 0 and truth value 0, which any model takes.
 fn every_byte(graph: &Graph) -> Vec<u8> {
-    let len: usize = graph.inputs.iter().map(|p| graph.value(p.value).len()).sum();
-    // 167 is odd: 256 bytes in a row are all different, and neighbours lie far apart.
-    (0..len).map(|i| (i as u8).wrapping_mul(167)).collect()
+    let mut bytes = Vec::new();
+    for value in graph.inputs.iter().map(|p| graph.value(p.value)) {
+        match value.kind {
+            Kind::Index => bytes.extend(vec![0; 4 * value.len()]),
+            Kind::Truth => bytes.extend(vec![0; value.len()]),
+            // 167 is odd: 256 bytes in a row are all different, and neighbours lie far apart.
+            Kind::Real => bytes.extend((0..value.len()).map(|i| (i as u8).wrapping_mul(167))),
+        }
+    }
+    bytes
 }
 
 /// The bytes of all inputs, one after another.

@@ -16,13 +16,13 @@ use teff_tools::ir::{Graph, Port};
 use teff_tools::ops::Op;
 use teff_tools::passes;
 
-/// The int8 models: key, ONNX file.
-const MODELS: [(&str, &str); 5] = [
-    ("kws", "kws_ref_model_int8_qdq"),
-    ("vww", "vww_96_int8_qdq"),
-    ("ic", "pretrainedResnet_int8_qdq"),
-    ("ad", "ad01_int8_qdq"),
-    ("sww", "str_ww_ref_model_int8_qdq"),
+/// The int8 models: key, ONNX file, TensorFlow Lite file.
+const MODELS: [(&str, &str, &str); 5] = [
+    ("kws", "kws_ref_model_int8_qdq", "kws_ref_model"),
+    ("vww", "vww_96_int8_qdq", "vww_96_int8"),
+    ("ic", "pretrainedResnet_int8_qdq", "pretrainedResnet_quant"),
+    ("ad", "ad01_int8_qdq", "ad01_int8"),
+    ("sww", "str_ww_ref_model_int8_qdq", "str_ww_ref_model"),
 ];
 
 /// What may differ: outputs at most by so much, and so many by more than 1; logits; inputs whose largest output is
@@ -130,7 +130,7 @@ fn tflm_logits() -> HashMap<String, Array2<i8>> {
 fn int8_models_of_mlperf_tiny_agree_with_tflite_micro() {
     let Some(folder) = teff_tests::shared("mlperf-tiny") else { return };
     let logits_of = tflm_logits();
-    for (key, name) in MODELS {
+    for (key, name, _) in MODELS {
         let graph = load(&folder.join(format!("{name}.onnx")));
         let npz = folder.join(format!("{key}_io.npz"));
         let x = array::<i8>(&npz, "x_int8");
@@ -152,5 +152,43 @@ fn int8_models_of_mlperf_tiny_agree_with_tflite_micro() {
             println!("{key}: {differing} of {} logits differ, at most by {largest}", logits_of[key].len());
             assert!(largest <= bounds.logits, "{key}: logits differ by {largest}");
         }
+    }
+}
+
+/// The TensorFlow Lite file and the ONNX file made from it are one model.
+#[test]
+fn tflite_files_give_the_bits_of_their_onnx_twins() {
+    let Some(folder) = teff_tests::shared("mlperf-tiny") else { return };
+    for (key, onnx, tflite) in MODELS {
+        let x = array::<i8>(&folder.join(format!("{key}_io.npz")), "x_int8");
+        let twins = [format!("{onnx}.onnx"), format!("{tflite}.tflite")].map(|name| run(&load(&folder.join(name)), &x));
+        let (largest, differing, _) = differences(&twins[1], &twins[0]);
+        println!("{key}: {differing} of {} outputs of the twins differ, at most by {largest}", twins[0].len());
+        assert_eq!(differing, 0, "{key}");
+    }
+}
+
+/// A float file converts with calibration, as its ONNX twin does.
+#[test]
+fn float_tflite_files_keep_their_answers() {
+    let Some(folder) = teff_tests::shared("mlperf-tiny") else { return };
+    for (key, name) in [("vww", "vww_96_float"), ("ad", "ad01_fp32")] {
+        let graph = load(&folder.join(format!("{name}.tflite")));
+        let npz = folder.join(format!("{key}_io.npz"));
+        let (x, y) = (array::<f32>(&npz, "x_f32"), array::<f32>(&npz, "y_f32_ort"));
+        let shape = graph.inputs[0].onnx_shape.clone();
+        let sample = |i: usize| vec![x.index_axis(Axis(0), i).to_owned().into_shape_with_order(shape.clone()).unwrap()];
+        let samples: Vec<Vec<ArrayD<f32>>> = (0..x.shape()[0]).map(sample).collect();
+        let nothing: Vec<Vec<ArrayD<f32>>> = Vec::new();
+        let error = convert(&graph, &nothing, &Options::default(), &|| {}).err().map(|e| format!("{e:#}")).unwrap();
+        assert!(error.contains("a calibration set is needed"), "{error}");
+        let converted = convert(&graph, &samples, &Options::default(), &|| {}).unwrap();
+        let cosines = samples.iter().enumerate().map(|(i, inputs)| {
+            let found = &teff_tests::run::run(&converted.file, inputs).unwrap()[0];
+            teff_tests::run::cosine(found, y.index_axis(Axis(0), i))
+        });
+        let worst = cosines.fold(1.0_f64, f64::min);
+        println!("{key}: cosine at least {worst:.5}");
+        assert!(worst >= 0.99, "{key}: {worst}");
     }
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use ndarray::ArrayD;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use teff::Model;
@@ -13,33 +14,35 @@ use teff::Model;
 use super::args::{PreprocessArgs, parse_input_shape, parse_state};
 use super::output;
 use crate::calibrate::{self, Method, Samples};
-use crate::convert::{Converted, Options, convert};
+use crate::convert::{Converted, Options, calibration_wanted, convert};
 use crate::data::{Dataset, InputSpec, Preprocess};
 use crate::ir::Graph;
 use crate::report::text::{grouped, lines, table};
 use crate::report::{ModelReport, is_vector};
-use crate::{import, passes};
+use crate::{import, passes, quantize};
 
-/// Convert an ONNX model to a .teff file
+/// Convert an ONNX or TensorFlow Lite model to a .teff file
 ///
-/// The model is quantized to int8 (weights by channel) with the ranges that its activations take on a calibration set:
-/// 100 to 500 samples of what it will see, such as training samples.
+/// A float model is quantized to int8 (weights by channel) with the ranges that its activations take on a calibration
+/// set: 100 to 500 samples of what it will see, such as training samples. A model that is quantized already keeps its
+/// scales and integers, and needs no calibration set.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   teff convert model.onnx --calibration calibration.npz --labels labels.txt
   teff convert model.onnx --calibration pictures/ --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --size 96x96
   teff convert ocr.onnx --calibration lines.npz --input x=1,3,48,192 -o ocr.teff
   teff convert denoise.onnx --calibration frames.npz --state h_in=h_out
+  teff convert quantized.tflite
 
 A calibration set is an .npz (array x, or arrays named as the inputs; the first axis is the sample), or a folder of
 .npy, .png or .jpg. Arrays of uint8 are pixels; arrays of floats go straight to the model.")]
 pub(super) struct Args {
-    /// The ONNX model
-    #[arg(value_name = "MODEL.onnx")]
+    /// The ONNX or TensorFlow Lite model
+    #[arg(value_name = "MODEL")]
     pub(super) model: PathBuf,
-    /// Samples to calibrate with: .npz, or a folder of .npy or pictures
+    /// Samples to calibrate with: .npz, or a folder of .npy or pictures; not needed if the model is quantized throughout
     #[arg(long, value_name = "SET")]
-    pub(super) calibration: PathBuf,
+    pub(super) calibration: Option<PathBuf>,
     /// Where to write the .teff [default: beside the model]
     #[arg(short, long, value_name = "OUT.teff")]
     pub(super) output: Option<PathBuf>,
@@ -107,42 +110,57 @@ pub(super) fn run(args: &Args) -> Result<Converted> {
     let classes: Vec<&str> = labels.iter().flat_map(|text| text.lines()).collect();
     let preprocess = args.preprocess.over(Some(Preprocess::default())).unwrap_or_default();
     let inputs = InputSpec::of_graph(&graph);
-    let data = Dataset::open(&args.calibration, inputs, Some(preprocess.clone()), &classes)?;
-    if !data.has_pixels() && args.preprocess.given() {
-        data.specs().iter().try_for_each(|input| preprocess.check(input))?;
+    let has_pixels = |data: &Option<Dataset>| data.as_ref().is_some_and(Dataset::has_pixels);
+    let open = |path: &PathBuf| Dataset::open(path, inputs.clone(), Some(preprocess.clone()), &classes);
+    let data = args.calibration.as_ref().map(open).transpose()?;
+    if !has_pixels(&data) && args.preprocess.given() {
+        inputs.iter().try_for_each(|input| preprocess.check(input))?;
     }
+    let missing = quantize::uncalibrated(&graph);
+    ensure!(
+        data.is_some() || missing.is_empty(),
+        "{}: {}: give it with --calibration SET",
+        args.model.display(),
+        calibration_wanted(&graph, &missing)
+    );
 
-    let samples = data.len();
+    let calibration = match &data {
+        Some(data) if !missing.is_empty() => format!("{}: {} samples, {}", data.name(), data.len(), args.method),
+        _ => "none: the model's own scales".to_string(),
+    };
     let mut metadata = vec![
         ("tool".to_string(), format!("teff {}", env!("CARGO_PKG_VERSION"))),
         ("source".to_string(), file_name(&args.model)),
         ("source_sha256".to_string(), hex(&Sha256::digest(&source))),
-        ("calibration".to_string(), format!("{}: {samples} samples, {}", data.name(), args.method)),
+        ("calibration".to_string(), calibration),
     ];
     if !args.states.is_empty() {
         let pairs: Vec<String> = args.states.iter().map(|(input, output)| format!("{input}={output}")).collect();
         metadata.push(("states".to_string(), pairs.join("\n")));
     }
     metadata.extend(labels.map(|labels| ("labels".to_string(), labels)));
-    if data.has_pixels() || args.preprocess.given() {
+    if has_pixels(&data) || args.preprocess.given() {
         metadata.push(("preprocess".to_string(), serde_json::to_string(&preprocess)?));
     }
     // Pixels have a range by definition: with it, each of their values becomes an int8 exactly.
-    let range = |i: usize| data.input_is_pixels(i).then(|| preprocess.range());
+    let is_pixels = |i: usize| data.as_ref().is_some_and(|data| data.input_is_pixels(i));
+    let range = |i: usize| is_pixels(i).then(|| preprocess.range());
     let options = Options {
         method: args.method,
-        input_ranges: (0..data.specs().len()).map(range).collect(),
+        input_ranges: (0..inputs.len()).map(range).collect(),
         metadata,
         debug_names: !args.no_debug_names,
         self_test: !args.no_self_test,
     };
-    let bar = output::progress("calibrating", samples * calibrate::passes(args.method));
-    let converted = convert(&graph, &data, &options, &|| bar.inc(1));
+    let nothing: Vec<Vec<ArrayD<f32>>> = Vec::new();
+    let samples: &dyn Samples = data.as_ref().map_or(&nothing, |data| data);
+    let bar = output::progress("calibrating", samples.len() * calibrate::passes(args.method));
+    let converted = convert(&graph, samples, &options, &|| bar.inc(1));
     bar.finish_and_clear();
     converted.with_context(|| format!("{}: cannot be converted", args.model.display()))
 }
 
-/// The float graph that is converted.
+/// The graph that is converted.
 pub(super) fn load_graph(path: &Path, shapes: &[(String, Vec<usize>)], states: &[(String, String)]) -> Result<Graph> {
     let options = import::Options { input_shapes: shapes.to_vec(), states: states.to_vec() };
     let mut graph = import::load(path, &options)?;
@@ -179,7 +197,7 @@ fn hex(bytes: &[u8]) -> String {
 
 impl Summary {
     fn render(&self) -> String {
-        let mut text = format!("{}, calibrated on {}\n\n", self.output, self.calibration);
+        let mut text = format!("{}, calibration: {}\n\n", self.output, self.calibration);
         let mut ops: BTreeMap<&str, (usize, u64, usize)> = BTreeMap::new();
         for step in &self.report.steps {
             let (steps, macs, parameters) = ops.entry(&step.op).or_default();

@@ -69,7 +69,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     heading("1. Convert: float ONNX → int8 .teff")?;
     let converted = convert::run(&convert::Args {
         model: folder.join("model.onnx"),
-        calibration: folder.join("calibration.npz"),
+        calibration: Some(folder.join("calibration.npz")),
         output: None,
         inputs: Vec::new(),
         states: Vec::new(),

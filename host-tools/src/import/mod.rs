@@ -20,6 +20,7 @@ mod reduce;
 mod resample;
 mod resize;
 mod shapes;
+mod tflite;
 mod typed;
 mod unsupported;
 mod vet;
@@ -44,13 +45,17 @@ pub struct Options {
     pub states: Vec<(String, String)>,
 }
 
-/// Reads an ONNX file; weights in external files are looked for beside it.
+/// Reads an ONNX file, whose weights in external files are looked for beside it, or a TensorFlow Lite file.
 ///
 /// # Errors
 /// If the file cannot be read, or the model cannot be converted ([`Unsupported`] lists why).
 pub fn load(path: impl AsRef<Path>, options: &Options) -> Result<Graph> {
     let path = path.as_ref();
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    if tflite::is_tflite(&bytes) {
+        let graph = quietly(|| tflite::load(&bytes, options)).and_then(|graph| with_states(graph, options));
+        return graph.with_context(|| format!("cannot convert {}", path.display()));
+    }
     let model =
         pb::ModelProto::decode(bytes.as_slice()).with_context(|| format!("{} is no ONNX model", path.display()))?;
     from_model(model, path.parent(), options).with_context(|| format!("cannot convert {}", path.display()))
@@ -79,7 +84,11 @@ pub fn from_model(mut model: pb::ModelProto, dir: Option<&Path>, options: &Optio
     vet::fix_input_shapes(graph, options)?;
     graph.value_info.clear(); // may hold symbols that contradict the fixed input shapes
     let typed = quietly(|| declutter(&model, dir))?;
-    let mut graph = typed::import(&typed, &model, marks)?;
+    with_states(typed::import(&typed, &model, marks)?, options)
+}
+
+/// The graph whose inputs and outputs are state, where the user says so.
+fn with_states(mut graph: Graph, options: &Options) -> Result<Graph> {
     options.states.iter().try_for_each(|(input, output)| graph.keep_state(input, output))?;
     Ok(graph)
 }

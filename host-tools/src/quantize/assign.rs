@@ -34,7 +34,8 @@ const NEAR: f32 = 0.9;
 pub fn uncalibrated(graph: &Graph) -> Vec<ValueId> {
     let given = |v: &Value| v.pin.is_some() || v.constant.is_some() || v.kind != Kind::Real;
     let mut known: Vec<bool> = graph.values.iter().map(given).collect();
-    let mut missing: Vec<ValueId> = graph.inputs.iter().map(|p| p.value).filter(|v| !known[v.0]).collect();
+    let inputs = graph.inputs.iter().chain(graph.states.iter().map(|state| &state.input));
+    let mut missing: Vec<ValueId> = inputs.map(|p| p.value).filter(|v| !known[v.0]).collect();
     for node in &graph.nodes {
         let (y, others) = (node.outputs[0], &node.outputs[1..]);
         missing.extend(others.iter().filter(|v| !known[v.0]));

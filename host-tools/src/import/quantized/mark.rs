@@ -90,11 +90,15 @@ impl Grid {
 
     /// The constant `tensor` of stored integers.
     fn dequantize(&self, tensor: &Tensor) -> Result<Integers> {
-        let (step, zero_point) = self.spread(tensor.shape())?;
         let stored = tensor.cast_to::<i32>()?;
         let stored = stored.to_plain_array_view::<i32>()?;
-        let q =
-            ndarray::Zip::from(&stored).and(&zero_point).map_collect(|&q, &zero_point| q.saturating_sub(zero_point));
+        self.integers(&ArrayD::from_shape_vec(IxDyn(stored.shape()), stored.iter().copied().collect())?)
+    }
+
+    /// Stored integers, their zero points taken off.
+    pub(crate) fn integers(&self, stored: &ArrayD<i32>) -> Result<Integers> {
+        let (step, zero_point) = self.spread(stored.shape())?;
+        let q = ndarray::Zip::from(stored).and(&zero_point).map_collect(|&q, &zero_point| q.saturating_sub(zero_point));
         Ok(Integers { q, step })
     }
 
