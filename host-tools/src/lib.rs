@@ -12,7 +12,8 @@
 //! | [`program`], [`mod@plan`], [`emit`] | lowered steps, memory, and the bytes of the file |
 //! | [`mod@convert`] | all of that in order |
 //!
-//! Beside it stand [`data`] (sample sets), [`report`] (accuracy, per-layer error, costs), [`board`] (emulated boards) and
+//! Beside it stand [`data`] (sample sets), [`report`] (accuracy, per-layer error, costs), [`board`] (emulated boards), [`update`]
+//! (signed models for devices in the field) and
 //! [`cli`], which holds one file a subcommand of `teff`.
 //!
 //! The tools link the very runtime that a board runs: what they compute is what the board will compute.
@@ -32,3 +33,4 @@ pub mod program;
 pub mod quantize;
 pub mod report;
 pub mod state;
+pub mod update;

@@ -39,6 +39,15 @@ pub fn in_ci() -> bool {
     std::env::var_os("CI").is_some()
 }
 
+/// Whether tests that take more than a minute run: with `TEFF_SLOW_TESTS=1`, as in CI. Says so, if not.
+pub fn slow(what: &str) -> bool {
+    let wanted = std::env::var_os("TEFF_SLOW_TESTS").is_some();
+    if !wanted {
+        skip(what, "it takes minutes; TEFF_SLOW_TESTS=1 runs it");
+    }
+    wanted
+}
+
 /// Holds `text` against `tests/goldens/NAME`; with `TEFF_OVERWRITE_GOLDENS=1` writes it there instead.
 ///
 /// # Panics

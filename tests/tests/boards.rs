@@ -10,7 +10,7 @@ use ndarray_npy::NpzReader;
 use teff::{Model, Session, crc32};
 use teff_app::spectra;
 use teff_tests::cases::{self, Case};
-use teff_tests::{budget, golden, in_ci, root, skip};
+use teff_tests::{budget, golden, in_ci, root, skip, slow};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::board::{self, Board, Elf, linux};
 use teff_tools::convert;
@@ -36,6 +36,37 @@ fn riscv_virt_imac() {
 #[test]
 fn riscv_virt_imc() {
     on_board("riscv-virt-imc");
+}
+
+#[test]
+fn stm32f405() {
+    if slow("stm32f405") {
+        on_board("stm32f405");
+    }
+}
+
+#[test]
+fn hifive1() {
+    if slow("hifive1") {
+        on_board("hifive1");
+    }
+}
+
+/// The firmware of every board that is no emulator: it links, and fits with the model in it.
+#[test]
+fn hardware() {
+    if !slow("builds for hardware") {
+        return;
+    }
+    for board in board::HARDWARE {
+        if !available(board.name, board::target_availability(board.target)) {
+            continue;
+        }
+        let firmware = board::build_hardware(board, &model()).unwrap_or_else(|error| panic!("{error:#}"));
+        let size = firmware.size().expect("the firmware is intact");
+        assert!(size.flash <= board.flash && size.ram <= board.ram, "{}: {size:?}", board.name);
+        links_no_other_operators(board.name, &firmware);
+    }
 }
 
 #[test]

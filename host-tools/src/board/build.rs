@@ -9,7 +9,7 @@ use std::{env, fs};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::{Board, Elf, process, repository};
+use super::{Board, Elf, Hardware, process, repository};
 
 /// A cold build of a firmware takes a minute on a slow machine; another Cargo may hold the lock for long before.
 const LIMIT: Duration = Duration::from_secs(45 * 60);
@@ -27,16 +27,28 @@ pub fn build(board: &Board, model: &Path) -> Result<Elf> {
 /// # Errors
 /// As [`build`].
 pub fn build_binary(board: &Board, binary: &str, model: &Path) -> Result<Elf> {
+    build_crate(board.name, board.folder, board.target, binary, model)
+}
+
+/// [`build`] for a board that is no emulator.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_hardware(board: &Hardware, model: &Path) -> Result<Elf> {
+    build_crate(board.name, board.folder, board.target, board.binary, model)
+}
+
+fn build_crate(name: &str, folder: &str, target: &str, binary: &str, model: &Path) -> Result<Elf> {
     let model = fs::canonicalize(model).with_context(|| format!("cannot read the model {}", model.display()))?;
     let mut cargo = cargo();
     cargo
-        .current_dir(repository()?.join(board.folder))
-        .args(["build", "--release", "--bin", binary, "--target", board.target])
+        .current_dir(repository()?.join(folder))
+        .args(["build", "--release", "--bin", binary, "--target", target])
         .env("TEFF_MODEL", &model)
         .env("DEFMT_LOG", "debug");
     let _building = lock()?;
     let path = build_artifact(&mut cargo, binary)
-        .with_context(|| format!("cannot build the firmware for {} with {}", board.name, model.display()))?;
+        .with_context(|| format!("cannot build the firmware for {name} with {}", model.display()))?;
     let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     Elf::parse(bytes).with_context(|| format!("{} is not what the linker should give", path.display()))
 }

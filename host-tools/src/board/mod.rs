@@ -20,6 +20,7 @@
 //! | `build` | runs Cargo in the board's folder |
 //! | `elf` | sizes and symbols of a firmware |
 //! | `emulate` | runs QEMU with the frames as a file of the firmware |
+//! | [`HARDWARE`] | boards that are no emulators |
 //! | `log` | decodes the firmware's defmt log |
 //! | `count` | the plugin that counts instructions, and its report |
 //! | [`linux`] | the same for a program on 64-bit Arm Linux, as on a Raspberry Pi |
@@ -31,16 +32,18 @@ mod build;
 mod count;
 mod elf;
 mod emulate;
+mod hardware;
 pub mod linux;
 mod log;
 mod process;
 mod repository;
 
 pub use availability::{availability, target_availability};
-pub use build::{build, build_binary};
+pub use build::{build, build_binary, build_hardware};
 pub use count::Count;
 pub use elf::{Elf, Size};
 pub use emulate::{BoardRun, ProgramRun, run, run_binary};
+pub use hardware::{HARDWARE, Hardware};
 pub use repository::repository;
 
 /// An emulated board and the firmware for it.
@@ -112,6 +115,28 @@ pub static BOARDS: &[Board] = &[
         ram: 8 << 20,
         emulator: "qemu-system-riscv32",
         machine: &["-machine", "virt", "-bios", "none", "-cpu", "rv32i,m=on,c=on,zicsr=on,zicntr=on"],
+    },
+    Board {
+        name: "stm32f405",
+        description: "STM32F405 with a Cortex-M4F, as a Netduino Plus 2",
+        target: "thumbv7em-none-eabihf",
+        folder: "firmware/stm32f405",
+        binary: "teff-stm32f405-emulated",
+        flash: 1 << 20,
+        ram: 112 << 10,
+        emulator: "qemu-system-arm",
+        machine: &["-machine", "netduinoplus2"],
+    },
+    Board {
+        name: "hifive1",
+        description: "SiFive HiFive1 rev B with a RISC-V FE310",
+        target: "riscv32imac-unknown-none-elf",
+        folder: "firmware/hifive1",
+        binary: "teff-hifive1-emulated",
+        flash: 4 << 20,
+        ram: 16 << 10,
+        emulator: "qemu-system-riscv32",
+        machine: &["-machine", "sifive_e,revb=true"],
     },
 ];
 

@@ -9,8 +9,11 @@ mod convert;
 mod demo;
 mod eval;
 mod inspect;
+mod keygen;
 mod output;
+mod push;
 mod run;
+mod sign;
 mod teff_file;
 
 use std::process::ExitCode;
@@ -36,6 +39,9 @@ enum Command {
     Inspect(inspect::Args),
     Demo(demo::Args),
     Bench(bench::Args),
+    Keygen(keygen::Args),
+    Sign(sign::Args),
+    Push(push::Args),
 }
 
 /// Runs the command that the arguments name.
@@ -47,6 +53,9 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::main(&args),
         Command::Demo(args) => demo::main(&args),
         Command::Bench(args) => bench::main(&args),
+        Command::Keygen(args) => keygen::main(&args),
+        Command::Sign(args) => sign::main(&args),
+        Command::Push(args) => push::main(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,32 @@
+//! Teff on the ESP32-C6 (RV32IMAC, 4 MB flash, 512 KB RAM).
+//!
+//! Frames come in on GPIO 17 and outputs go out on GPIO 16 (UART0, 115200 baud), the board's serial port; GPIO 15 is high
+//! while the model runs.
+#![no_std]
+#![no_main]
+
+use esp_hal::gpio::{Level, Output, OutputConfig};
+use esp_hal::uart::{Config, Uart};
+use teff_app::digits::{Board, Embedded};
+use teff_probe::ConstStaticCell;
+
+esp_bootloader_esp_idf::esp_app_desc!();
+
+mod model {
+    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+}
+
+static MEMORY: ConstStaticCell<teff::Aligned<[u8; model::MEMORY_LEN]>> =
+    ConstStaticCell::new(teff::Aligned([0; model::MEMORY_LEN]));
+
+#[esp_hal::main]
+fn main() -> ! {
+    let embedded = Embedded { model: model::MODEL, ops: model::OPS };
+    let device = esp_hal::init(esp_hal::Config::default());
+    let Ok(line) = Uart::new(device.UART0, Config::default()) else {
+        teff_probe::fail(&"the serial line cannot be set up")
+    };
+    let (frames, results) = line.with_rx(device.GPIO17).with_tx(device.GPIO16).split();
+    let busy = Output::new(device.GPIO15, Level::Low, OutputConfig::default());
+    teff_probe::run_digits(embedded, &mut MEMORY.take().0, Board { frames, results, busy })
+}

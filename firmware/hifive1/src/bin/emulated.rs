@@ -1,0 +1,21 @@
+//! The HiFive1 under QEMU: frames and results are files of the PC.
+#![no_std]
+#![no_main]
+#![allow(missing_docs)] // the attribute `entry` makes a public function of main
+
+use hifive1 as _; // interrupt vectors, and critical sections, which the logs need
+use teff_app::digits::Embedded;
+use teff_semihost::{ConstStaticCell, Unconnected};
+
+mod model {
+    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+}
+
+static MEMORY: ConstStaticCell<teff::Aligned<[u8; model::MEMORY_LEN]>> =
+    ConstStaticCell::new(teff::Aligned([0; model::MEMORY_LEN]));
+
+#[riscv_rt::entry]
+fn main() -> ! {
+    let embedded = Embedded { model: model::MODEL, ops: model::OPS };
+    teff_semihost::run_digits(embedded, &mut MEMORY.take().0, Unconnected)
+}

@@ -1,0 +1,53 @@
+//! What boards with a debug probe share: logs over RTT, panics, and serial lines as streams.
+//!
+//! The probe reads the log from the board's RAM while it runs; without a probe the log goes nowhere and nothing waits for
+//! it. A panic or an error of the application is logged and stops the board.
+#![no_std]
+
+use defmt_rtt as _;
+
+mod serial;
+
+pub use serial::{Receiver, Transmitter};
+pub use static_cell::ConstStaticCell;
+
+use core::fmt::Display;
+use core::panic::PanicInfo;
+
+use embedded_hal::digital::OutputPin;
+use embedded_io::{Read, Write};
+use teff_app::digits::{self, Board, Embedded};
+
+/// Runs the digits application for ever, or until something fails.
+pub fn run_digits<R: Read, W: Write, P: OutputPin>(embedded: Embedded, memory: &mut [u8], board: Board<R, W, P>) -> ! {
+    match digits::run(embedded, memory, board) {
+        Ok(_) => fail(&"the stream of frames has ended"),
+        Err(error) => fail(&error),
+    }
+}
+
+/// Logs `error` and stops.
+pub fn fail(error: &dyn Display) -> ! {
+    defmt::error!("{}", defmt::Display2Format(error));
+    stop()
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    // The place only: the message would link the formatting machinery.
+    if let Some(place) = info.location() {
+        defmt::error!("panicked at {=str}:{=u32}", place.file(), place.line());
+    }
+    stop()
+}
+
+#[defmt::panic_handler]
+fn defmt_panic() -> ! {
+    stop()
+}
+
+fn stop() -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}
