@@ -78,7 +78,7 @@ impl Device {
     fn pass(&mut self, byte: u8) -> Option<u8> {
         self.passed += 1;
         match self.passed % self.noise {
-            0 if self.passed / self.noise % 2 == 0 => None,
+            0 if (self.passed / self.noise).is_multiple_of(2) => None,
             0 => Some(byte ^ 0x10),
             _ => Some(byte),
         }

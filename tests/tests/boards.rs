@@ -3,8 +3,13 @@
 //! A board that this machine cannot emulate is skipped, with the reason and the remedy; in CI that is a failure.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use ed25519_dalek::SigningKey;
 use ndarray::Array4;
 use ndarray_npy::NpzReader;
 use teff::{Model, Session, crc32};
@@ -14,6 +19,7 @@ use teff_tests::{budget, golden, in_ci, root, skip, slow};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::board::{self, Board, Elf, linux};
 use teff_tools::convert;
+use teff_tools::update::{self, Patience};
 
 /// How many of the test images are run.
 const IMAGES: usize = 100;
@@ -167,6 +173,62 @@ fn spectra_are_the_same_on_every_architecture() {
         let counted = run.instructions.expect("this QEMU takes plugins").lengths;
         let worst = |offset| counted.iter().skip(offset).step_by(2).copied().max().unwrap_or(0);
         budget::check(&format!("dsp.{name}"), &[("rfft-512", worst(0)), ("log-mel-512-40", worst(1))]);
+    }
+}
+
+/// A model goes over the serial line of a board into a slot, is verified there, starts, and gives the PC's bits.
+#[test]
+fn a_model_is_pushed_to_a_board_and_runs() {
+    let name = "mps2-an386";
+    let board = board(name);
+    if !available("pushing a model", board::availability(board)) {
+        return;
+    }
+    let program = board::build_binary(board, "teff-mps2-an386-update", &model()).expect("it builds");
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = |file: &str| folder.path().join(file);
+    let (frames, expected) = workload();
+    let frames: Vec<u8> = frames.into_iter().map(i8::cast_unsigned).collect();
+    fs::write(path("firmware.elf"), program.bytes()).expect("a file can be written");
+    fs::write(path("frames.bin"), frames).expect("a file can be written");
+    let mut emulator = Command::new(board.emulator)
+        .current_dir(folder.path())
+        .args(board.machine)
+        .args(["-nographic", "-monitor", "none", "-no-reboot", "-serial", "unix:line,server=on,wait=on"])
+        .args(["-semihosting-config", "enable=on,target=native,arg=frames.bin,arg=outputs.bin"])
+        .args(["-kernel", "firmware.elf"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the emulator starts");
+
+    let signed = update::sign(&fs::read(model()).expect("the model is there"), 1, &SigningKey::from_bytes(&[5; 32]));
+    let pushed = connect(&path("line"))
+        .and_then(|mut line| update::push(&mut line, &signed.expect("it is signed"), Patience::default(), |_| {}));
+    if pushed.is_err() {
+        // It waits for ever.
+        emulator.kill().expect("the emulator can be stopped");
+    }
+    let status = emulator.wait().expect("the emulator ends");
+    let pushed = pushed.unwrap_or_else(|error| panic!("{error:#}"));
+    assert_eq!((pushed.before, pushed.version, pushed.resumed), (None, 1, 0));
+    assert!(status.success(), "{status}");
+    let found = fs::read(path("outputs.bin")).expect("the firmware writes outputs");
+    assert_same(name, &found.into_iter().map(u8::cast_signed).collect::<Vec<_>>(), &expected);
+}
+
+/// The emulator's end of the serial line, as soon as it is there.
+fn connect(path: &Path) -> anyhow::Result<UnixStream> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        match UnixStream::connect(path) {
+            Ok(line) => {
+                line.set_read_timeout(Some(Duration::from_millis(50)))?;
+                return Ok(line);
+            }
+            Err(error) if Instant::now() > deadline => return Err(error.into()),
+            Err(_) => thread::sleep(Duration::from_millis(20)),
+        }
     }
 }
 

@@ -23,6 +23,20 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// The file of the public key cannot be read.
+    #[error("cannot read the public key {path}: {source} ({variable} names it)", variable = crate::KEY_VARIABLE)]
+    ReadKey {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file holds no public key.
+    #[error("{path} holds no public key, which is 64 hexadecimal digits: `teff keygen` writes one")]
+    Key {
+        /// The file.
+        path: PathBuf,
+    },
     /// The model cannot be embedded.
     #[error("model {path}: {cause}")]
     Model {

@@ -7,11 +7,12 @@
 //!
 //! ```ignore
 //! // main.rs
-//! include!(concat!(env!("OUT_DIR"), "/model.rs")); // MODEL, MEMORY_LEN, OPS
+//! include!(concat!(env!("OUT_DIR"), "/model.rs")); // MODEL, MEMORY_LEN, OPS, and PUBLIC_KEY if a key is named
 //! ```
 //!
 //! The file is the one that the environment variable `TEFF_MODEL` names, or the model that the repository ships. The
-//! firmware names, and therefore links, only the operators that the model uses.
+//! firmware names, and therefore links, only the operators that the model uses. `TEFF_PUBLIC_KEY` names the file with the
+//! public key that `teff keygen` wrote, for firmware that takes signed models (`teff-slots`).
 
 mod embed;
 mod error;
@@ -31,6 +32,9 @@ pub struct Budget {
     /// Bytes of RAM for arena and state.
     pub ram: usize,
 }
+
+/// Names the file with the public key of those who may sign models for this firmware: 64 hexadecimal digits.
+pub const KEY_VARIABLE: &str = "TEFF_PUBLIC_KEY";
 
 /// Names the model file to embed.
 pub const MODEL_VARIABLE: &str = "TEFF_MODEL";
@@ -59,7 +63,28 @@ fn try_firmware(budget: Budget) -> Result<(), Error> {
     let embedding = embed(&file, budget).map_err(|cause| Error::Model { path, cause })?;
     let out = variable("OUT_DIR")?;
     write(&out.join("model.teff"), &file)?;
-    write(&out.join("model.rs"), embedding.source.as_bytes())
+    let mut source = embedding.source;
+    println!("cargo::rerun-if-env-changed={KEY_VARIABLE}");
+    if let Some(path) = env::var_os(KEY_VARIABLE).map(PathBuf::from) {
+        println!("cargo::rerun-if-changed={}", path.display());
+        let text = fs::read_to_string(&path).map_err(|source| Error::ReadKey { path: path.clone(), source })?;
+        source += &public_key(&text).ok_or(Error::Key { path })?;
+    }
+    write(&out.join("model.rs"), source.as_bytes())
+}
+
+/// The source of the constant `PUBLIC_KEY`; `None` if `text` is no key.
+fn public_key(text: &str) -> Option<String> {
+    let digits = text.trim();
+    let pairs = digits.as_bytes().as_chunks::<2>().0;
+    let byte = |pair: &[u8; 2]| u8::from_str_radix(core::str::from_utf8(pair).ok()?, 16).ok();
+    let key: Vec<u8> = pairs.iter().map(byte).collect::<Option<_>>()?;
+    let is_key = digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    is_key.then(|| {
+        format!(
+            "\n/// The Ed25519 public key of those who may sign models.\npub const PUBLIC_KEY: [u8; 32] = {key:?};\n"
+        )
+    })
 }
 
 fn model_path() -> PathBuf {
@@ -78,4 +103,18 @@ fn variable(name: &'static str) -> Result<PathBuf, Error> {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     fs::write(path, bytes).map_err(|source| Error::Write { path: path.into(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_becomes_a_constant_and_what_is_none_is_refused() {
+        let source = public_key(&format!("{}\n", "0a".repeat(32))).expect("a key");
+        assert!(source.contains("PUBLIC_KEY: [u8; 32] = [10, 10, "), "{source}");
+        for bad in [String::new(), "0a".repeat(31), "0a".repeat(33), "+a".repeat(32), "ä".repeat(32)] {
+            assert_eq!(public_key(&bad), None, "{bad}");
+        }
+    }
 }
