@@ -76,7 +76,12 @@ pub fn convert(graph: &Graph, samples: &dyn Samples, options: &Options, tick: &(
         true => Some(quantized_inputs(&graph, &quant, &samples.inputs(0)?)?),
         false => None,
     };
-    let extras = Extras { metadata: options.metadata.clone(), debug_names: options.debug_names, self_test_input };
+    let extras = Extras {
+        metadata: options.metadata.clone(),
+        debug_names: options.debug_names,
+        self_test_input,
+        ..Extras::default()
+    };
     let emitted = emit::emit(&program, &extras)?;
     Ok(Converted { file: emitted.file, plan: emitted.plan })
 }

@@ -26,6 +26,7 @@ pub mod data;
 pub mod emit;
 pub mod import;
 pub mod ir;
+pub mod lm;
 pub mod ops;
 pub mod passes;
 pub mod plan;

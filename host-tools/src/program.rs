@@ -75,17 +75,45 @@ pub struct PortSpec {
     pub perm: Option<Vec<usize>>,
 }
 
-/// A model with one entry point.
+/// An entry point: consecutive steps and ports.
+#[derive(Debug, Clone)]
+pub struct EntrySpec {
+    /// Its name.
+    pub name: String,
+    /// How many steps it has.
+    pub steps: usize,
+    /// How many inputs it has.
+    pub inputs: usize,
+    /// How many outputs it has.
+    pub outputs: usize,
+}
+
+/// An entry point with its steps and ports.
+#[derive(Debug, Clone)]
+pub struct Entry<'p> {
+    /// Its name.
+    pub name: &'p str,
+    /// Its steps.
+    pub steps: std::ops::Range<usize>,
+    /// Its inputs.
+    pub inputs: &'p [PortSpec],
+    /// Its outputs.
+    pub outputs: &'p [PortSpec],
+}
+
+/// A model: entry points over the same constants and state.
 #[derive(Debug, Clone, Default)]
 pub struct Program {
     /// All tensors.
     pub tensors: Vec<TensorSpec>,
     /// All steps, in execution order.
     pub steps: Vec<StepSpec>,
-    /// Inputs.
+    /// Inputs of all entry points, in their order.
     pub inputs: Vec<PortSpec>,
-    /// Outputs.
+    /// Outputs of all entry points, in their order.
     pub outputs: Vec<PortSpec>,
+    /// The entry points, which share out steps and ports in order; empty: one, `main`, has them all.
+    pub entries: Vec<EntrySpec>,
 }
 
 impl Program {
@@ -93,5 +121,23 @@ impl Program {
     pub fn tensor(&mut self, spec: TensorSpec) -> TensorId {
         self.tensors.push(spec);
         TensorId(self.tensors.len() - 1)
+    }
+
+    /// The entry points.
+    pub fn entries(&self) -> Vec<Entry<'_>> {
+        if self.entries.is_empty() {
+            let (inputs, outputs) = (self.inputs.as_slice(), self.outputs.as_slice());
+            return vec![Entry { name: "main", steps: 0..self.steps.len(), inputs, outputs }];
+        }
+        let (mut inputs, mut outputs, mut step) = (self.inputs.as_slice(), self.outputs.as_slice(), 0);
+        let mut entries = Vec::new();
+        for spec in &self.entries {
+            let (own_inputs, further_inputs) = inputs.split_at(spec.inputs);
+            let (own_outputs, further_outputs) = outputs.split_at(spec.outputs);
+            let steps = step..step + spec.steps;
+            (inputs, outputs, step) = (further_inputs, further_outputs, steps.end);
+            entries.push(Entry { name: &spec.name, steps, inputs: own_inputs, outputs: own_outputs });
+        }
+        entries
     }
 }

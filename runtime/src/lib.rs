@@ -11,6 +11,7 @@
 //! | [`ops`] | one file an operator: parameters, check, run; and the one table of them | `arch`, `exec` |
 //! | [`dsp`] | fixed-point front ends: window, FFT, mel filter bank, framing | `fixed` |
 //! | [`real`] | real numbers at the edge: quantizing inputs, ranking outputs | `format` |
+//! | [`lm`] | tokenizer, generation, constraints: the loop around a language model | `exec` |
 //! | [`exec`] | [`Session`]: runs the steps of a model in a caller-owned arena | `format`, `ops` |
 //!
 //! # Guarantees
@@ -56,6 +57,7 @@ pub mod exec;
 pub mod fixed;
 pub mod format;
 pub mod kernels;
+pub mod lm;
 pub mod ops;
 pub mod real;
 

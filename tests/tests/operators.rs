@@ -4,12 +4,16 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 
 use ndarray::{ArrayD, IxDyn};
+use teff::lm::sample;
 use teff::ops::ALL;
 use teff::{Model, Session};
+use teff_tests::cases::language::{self, LanguageCase};
 use teff_tests::cases::{Case, all};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::convert::{Options, convert};
 use teff_tools::ir::eval::eval;
+use teff_tools::lm::{float, host};
+use zerocopy::IntoBytes;
 
 /// Converts and runs a case; gives the names of the operators that it used and the CRC of all outputs.
 fn run(case: &Case) -> (HashSet<&'static str>, u32) {
@@ -50,6 +54,39 @@ fn run(case: &Case) -> (HashSet<&'static str>, u32) {
     (model.steps().map(|step| step.op.name).collect(), crc.finish())
 }
 
+/// Feeds a language model and holds its logits against float; gives its operators and the CRC of all logits.
+fn run_language(case: &LanguageCase) -> (HashSet<&'static str>, u32) {
+    let name = case.name;
+    let model = Model::verify(&case.file).unwrap();
+    let mut memory = AlignedBytes::zeroed(model.memory_len());
+    Session::new(&model, &mut memory).unwrap().self_test().unwrap_or_else(|e| panic!("{name}: {e}"));
+    let mut lm = host::language_model(&model, &mut memory).unwrap();
+    let tokens: Vec<u32> = case.tokens.iter().map(|&token| token.into()).collect();
+    let expected = float::logits(&case.network, &tokens);
+    let mut crc = teff::Crc32::new();
+    let mut likeliest = Vec::new();
+    for (token, expected) in case.tokens.iter().zip(expected.rows()) {
+        lm.feed(&[*token]).unwrap();
+        let logits = lm.logits().unwrap();
+        let largest = expected.fold(0.0, |m: f32, x| m.max(x.abs()));
+        for (&found, &real) in logits.iter().zip(expected) {
+            let error = (found as f32 / 65_536.0 - real).abs() / largest;
+            assert!(error <= case.tolerance, "{name}: {found} for {real}, {error} of the largest");
+        }
+        likeliest.push(i32::from(sample::argmax(logits).unwrap()));
+        crc.update(logits.as_bytes());
+    }
+    let last = lm.logits().unwrap().to_vec();
+    // Prefill and verify give the bits of decode.
+    lm.reset();
+    lm.feed(&case.tokens).unwrap();
+    assert_eq!(lm.logits().unwrap(), last, "{name}: prefill");
+    lm.reset();
+    lm.feed(&case.tokens[..2]).unwrap();
+    assert_eq!(lm.verify(&case.tokens[2..5]).unwrap(), &likeliest[2..5], "{name}: verify");
+    (model.steps().map(|step| step.op.name).collect(), crc.finish())
+}
+
 #[test]
 fn every_operator_agrees_with_float_and_with_its_goldens() {
     let mut found = BTreeMap::new();
@@ -62,6 +99,11 @@ fn every_operator_agrees_with_float_and_with_its_goldens() {
             }
             assert!(found.insert(case.name.clone(), crc).is_none(), "two cases are named {}", case.name);
         }
+    }
+    for case in language::cases() {
+        let (used, crc) = run_language(&case);
+        covered.extend(used);
+        assert!(found.insert(case.name.to_string(), crc).is_none(), "two cases are named {}", case.name);
     }
     // The converter chooses int8 forms only.
     let chosen: Vec<_> = ALL.iter().filter(|op| op.id < teff::ops::S16).collect();

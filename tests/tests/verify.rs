@@ -57,6 +57,7 @@ fn small() -> Patient {
         metadata: vec![("labels".into(), "cat\ndog".into())],
         debug_names: true,
         self_test_input: Some((0..32).collect()),
+        ..Extras::default()
     };
     Patient::new(&emit(&program, &extras).expect("a valid program").file)
 }

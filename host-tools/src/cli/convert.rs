@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use teff::Model;
 
 use super::args::{PreprocessArgs, parse_input_shape, parse_state};
+use super::language::LanguageArgs;
 use super::output;
 use crate::calibrate::{self, Method, Samples};
 use crate::convert::{Converted, Options, calibration_wanted, convert};
@@ -33,6 +34,7 @@ use crate::{import, passes, quantize};
   teff convert ocr.onnx --calibration lines.npz --input x=1,3,48,192 -o ocr.teff
   teff convert denoise.onnx --calibration frames.npz --state h_in=h_out
   teff convert quantized.tflite
+  teff convert --lm folder/ --context 256 --weights 4 --text sample.txt -o model.teff
 
 A calibration set is an .npz (array x, or arrays named as the inputs; the first axis is the sample), or a folder of
 .npy, .png or .jpg. Arrays of uint8 are pixels; arrays of floats go straight to the model.")]
@@ -67,6 +69,8 @@ pub(super) struct Args {
     /// Leave the self-test out of the file
     #[arg(long)]
     pub(super) no_self_test: bool,
+    #[command(flatten)]
+    pub(super) language: LanguageArgs,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -84,6 +88,10 @@ struct Summary {
 }
 
 pub(super) fn main(args: &Args) -> Result<()> {
+    if args.language.lm {
+        let names = !args.no_debug_names;
+        return super::language::main(&args.language, &args.model, args.output.as_deref(), names, args.json);
+    }
     let path = args.output.clone().unwrap_or_else(|| args.model.with_extension("teff"));
     ensure!(path != args.model, "the output would replace the model: choose another with -o");
     let converted = run(args)?;

@@ -78,6 +78,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
         preprocess: PreprocessArgs::default(),
         no_debug_names: false,
         no_self_test: false,
+        language: super::language::LanguageArgs::default(),
         json: false,
     })?;
     write_atomically(&teff, &converted.file)?;

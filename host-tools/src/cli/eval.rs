@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use comfy_table::Cell;
 use serde::Serialize;
 use teff::Model;
@@ -13,6 +13,7 @@ use super::convert::load_graph;
 use super::output;
 use super::teff_file::{TeffFile, open_data};
 use crate::calibrate::Samples;
+use crate::lm::host;
 use crate::report::text::{lines, marked, table};
 use crate::report::{Accuracy, Evaluation, FloatModel, LayerReport, compare_layers, evaluate};
 
@@ -30,8 +31,11 @@ pub(super) struct Args {
     #[arg(value_name = "MODEL.teff")]
     model: PathBuf,
     /// Samples: .npz, or a folder of .npy or pictures
-    #[arg(long, value_name = "SET")]
-    data: PathBuf,
+    #[arg(long, value_name = "SET", required_unless_present = "perplexity")]
+    data: Option<PathBuf>,
+    /// Measure a language model's perplexity on a text; documents stand between lines <|endoftext|>
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["data", "onnx"])]
+    perplexity: Option<PathBuf>,
     /// The float model
     #[arg(long, value_name = "MODEL.onnx")]
     onnx: Option<PathBuf>,
@@ -58,10 +62,34 @@ struct EvalReport {
     layers: Option<Vec<LayerReport>>,
 }
 
+/// Perplexity of a language model.
+fn perplexity(args: &Args, model: &teff::Model<'_>, path: &std::path::Path) -> Result<()> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let tokenizer = teff::lm::Tokenizer::of(model).with_context(|| args.model.display().to_string())?;
+    let mut documents = host::documents(&text);
+    documents.truncate(args.limit.map_or(usize::MAX, |limit| limit as usize));
+    let documents = documents.into_iter().map(|d| host::encode(&tokenizer, d)).collect::<Result<Vec<_>>>()?;
+    let bar = output::progress("scoring", documents.len());
+    let found = crate::lm::perplexity::perplexity(model, &documents, &|| bar.inc(1))?;
+    bar.finish_and_clear();
+    if args.json {
+        return output::print_json(&found);
+    }
+    let (count, tokens) = (documents.len(), crate::report::text::grouped(found.tokens));
+    output::print(&format!(
+        "perplexity {:.4} ({:.4} nats a token) over {tokens} tokens of {count} documents\n",
+        found.perplexity, found.nats
+    ))
+}
+
 pub(super) fn main(args: &Args) -> Result<()> {
     let file = TeffFile::read(&args.model)?;
     let model = file.model()?;
-    let mut data = open_data(&model, &args.data, &args.preprocess)?;
+    if let Some(text) = &args.perplexity {
+        return perplexity(args, &model, text);
+    }
+    let set = args.data.as_deref().context("no samples: --data names them")?;
+    let mut data = open_data(&model, set, &args.preprocess)?;
     if let Some(limit) = args.limit {
         data.truncate(limit as usize);
     }
@@ -69,7 +97,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
         data.labels().is_some() || args.onnx.is_some(),
         "{}: has no labels: add an array y to the .npz, sort the files into a subfolder for each class, or compare with \
          the float model by --onnx",
-        args.data.display()
+        set.display()
     );
     let float = args.onnx.as_ref().map(|path| FloatModel::load(path, data.specs())).transpose()?;
     let bar = output::progress("evaluating", data.len());
@@ -88,7 +116,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     };
     let report = EvalReport {
         model: args.model.display().to_string(),
-        data: args.data.display().to_string(),
+        data: set.display().to_string(),
         evaluation: evaluation?,
         layers,
     };

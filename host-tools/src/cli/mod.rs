@@ -8,8 +8,10 @@ mod bench;
 mod convert;
 mod demo;
 mod eval;
+mod generate;
 mod inspect;
 mod keygen;
+mod language;
 mod output;
 mod push;
 mod run;
@@ -37,6 +39,8 @@ enum Command {
     Run(run::Args),
     Eval(eval::Args),
     Inspect(inspect::Args),
+    Generate(generate::Args),
+    Chat(generate::ChatArgs),
     Demo(demo::Args),
     Bench(bench::Args),
     Keygen(keygen::Args),
@@ -51,6 +55,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Eval(args) => eval::main(&args),
         Command::Inspect(args) => inspect::main(&args),
+        Command::Generate(args) => generate::main(&args),
+        Command::Chat(args) => generate::chat(&args),
         Command::Demo(args) => demo::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Keygen(args) => keygen::main(&args),

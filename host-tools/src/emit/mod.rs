@@ -22,6 +22,8 @@ pub struct Extras {
     pub debug_names: bool,
     /// The bytes of all inputs of the embedded self-test, one after another; none: no self-test.
     pub self_test_input: Option<Vec<u8>>,
+    /// Further sections: kind and bytes.
+    pub sections: Vec<(u16, Vec<u8>)>,
 }
 
 /// A file and the plan of its memory.
@@ -111,7 +113,7 @@ fn layout(program: &Program, plan: &Plan, extras: &Extras, self_test: Option<&[u
         params.extend(&step.params);
         params.resize(params.len().next_multiple_of(4), 0);
     }
-    let mut port = |p: &PortSpec| -> Result<PortDesc> {
+    let port = |strings: &mut Strings, p: &PortSpec| -> Result<PortDesc> {
         let mut perm = [0; MAX_RANK];
         let axes = p.perm.as_deref().unwrap_or_default();
         for (to, &axis) in perm.iter_mut().zip(axes) {
@@ -120,15 +122,21 @@ fn layout(program: &Program, plan: &Plan, extras: &Extras, self_test: Option<&[u
         let perm_rank = u16::try_from(axes.len())?;
         Ok(PortDesc { tensor: index_of[p.tensor.0], perm_rank, name: strings.add(&p.name)?, perm })
     };
-    let ports = program.inputs.iter().chain(&program.outputs).map(&mut port).collect::<Result<Vec<_>>>()?;
-    let entries = [EntryDesc {
-        name: strings.add("main")?,
-        step_start: 0,
-        step_count: size(steps.len())?,
-        port_start: 0,
-        inputs: program.inputs.len().try_into().context("too many inputs")?,
-        outputs: program.outputs.len().try_into().context("too many outputs")?,
-    }];
+    let (mut ports, mut entries) = (Vec::new(), Vec::new());
+    for entry in program.entries() {
+        let port_start = size(ports.len())?;
+        for spec in entry.inputs.iter().chain(entry.outputs) {
+            ports.push(port(&mut strings, spec)?);
+        }
+        entries.push(EntryDesc {
+            name: strings.add(entry.name)?,
+            step_start: size(entry.steps.start)?,
+            step_count: size(entry.steps.len())?,
+            port_start,
+            inputs: entry.inputs.len().try_into().context("too many inputs")?,
+            outputs: entry.outputs.len().try_into().context("too many outputs")?,
+        });
+    }
     let mut pools = vec![PoolDesc { kind: 0, reserved: [0; 3], len: size(plan.arena_len)? }];
     if plan.state_len > 0 {
         pools.push(PoolDesc { kind: 1, reserved: [0; 3], len: size(plan.state_len)? });
@@ -153,6 +161,9 @@ fn layout(program: &Program, plan: &Plan, extras: &Extras, self_test: Option<&[u
     if let (Some(crcs), Some(input)) = (self_test, &extras.self_test_input) {
         file.section(section::SELF_TEST_INPUT, input);
         file.section(section::SELF_TEST_CRCS, crcs);
+    }
+    for (kind, bytes) in &extras.sections {
+        file.section(*kind, bytes);
     }
     if extras.debug_names {
         let names = program.steps.iter().map(|s| strings.add(&s.name)).collect::<Result<Vec<_>>>()?;

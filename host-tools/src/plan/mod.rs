@@ -144,13 +144,15 @@ pub fn plan_with_wishes(program: &Program, needs: &[usize]) -> Plan {
 }
 
 fn lifetimes(program: &Program) -> Vec<Lifetime> {
-    let last_step = program.steps.len().saturating_sub(1);
     let mut lifetimes = vec![Lifetime { first: 0, last: 0 }; program.tensors.len()];
     for (i, step) in program.steps.iter().enumerate() {
         step.outputs.iter().for_each(|t| lifetimes[t.0] = Lifetime { first: i, last: i });
         step.inputs.iter().for_each(|t| lifetimes[t.0].last = i);
     }
-    program.outputs.iter().for_each(|port| lifetimes[port.tensor.0].last = last_step);
+    for entry in program.entries() {
+        entry.inputs.iter().for_each(|port| lifetimes[port.tensor.0].first = entry.steps.start);
+        entry.outputs.iter().for_each(|port| lifetimes[port.tensor.0].last = entry.steps.end - 1);
+    }
     for (t, tensor) in program.tensors.iter().enumerate() {
         if tensor.content != Content::Arena {
             lifetimes[t] = Lifetime { first: 0, last: 0 };

@@ -9,6 +9,7 @@ pub mod dsp;
 #[cfg(teff_core = "v6m")]
 mod v6m;
 
+pub use crate::kernels::attention::portable as attention;
 pub use crate::kernels::choice::portable as choice;
 pub use crate::kernels::elementwise::portable as elementwise;
 pub use crate::kernels::energy::portable as energy;
@@ -23,6 +24,8 @@ pub use crate::kernels::rectifier::portable as rectifier;
 pub use crate::kernels::recurrence::portable as recurrence;
 pub use crate::kernels::reduce::portable as reduce;
 pub use crate::kernels::resample::portable as resample;
+pub use crate::kernels::row_linear::portable as row_linear;
+pub use crate::kernels::rows::portable as rows;
 pub use crate::kernels::scan::portable as scan;
 pub use crate::kernels::softmax::portable as softmax;
 

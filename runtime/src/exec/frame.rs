@@ -44,12 +44,12 @@ pub struct Operands<'a, E> {
 
 /// A step being run.
 pub struct Frame<'f, 'm> {
-    step: StepView<'m>,
-    memory: &'f mut [u8],
+    pub(super) step: StepView<'m>,
+    pub(super) memory: &'f mut [u8],
 }
 
 /// No bytes: stands in for an operand that lies in the file, and for scratch memory that a step does not have.
-const NOWHERE: Range<usize> = 0..0;
+pub(super) const NOWHERE: Range<usize> = 0..0;
 
 impl<'f, 'm> Frame<'f, 'm> {
     pub(super) fn new(step: StepView<'m>, memory: &'f mut [u8]) -> Self {
@@ -317,7 +317,7 @@ impl<'f, 'm> Frame<'f, 'm> {
 }
 
 /// Where the tensor lies in the session's memory; empty for a constant.
-fn memory_range(tensor: &Tensor<'_>) -> Range<usize> {
+pub(super) fn memory_range(tensor: &Tensor<'_>) -> Range<usize> {
     match tensor.storage {
         Storage::Constant => NOWHERE,
         Storage::Pool(_) => tensor.offset..tensor.offset.saturating_add(tensor.byte_len()),

@@ -4,9 +4,11 @@
 mod error;
 mod frame;
 mod session;
+mod spans;
 
 pub use error::{RunError, SelfTestError, SessionError};
 pub use frame::{Apart, Frame, Operands};
 pub use session::{Session, StepEvent};
+pub use spans::Span;
 
 pub use crate::kernels::{Binary, Unary};

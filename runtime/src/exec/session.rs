@@ -149,6 +149,42 @@ impl<'s, 'm> Session<'s, 'm> {
         <[T]>::ref_from_bytes(bytes).map_err(|_| SessionError::WrongType)
     }
 
+    /// Input `index` of entry point `entry` as int32.
+    ///
+    /// # Errors
+    /// If there is no such input, or its elements are of another type.
+    pub fn entry_input_i32(&mut self, entry: usize, index: usize) -> Result<&mut [i32], SessionError> {
+        let tensor = port(self.model.entry(entry), index, |entry| entry.inputs().nth(index))?;
+        self.words_mut(&tensor, index)
+    }
+
+    /// Output `index` of entry point `entry` as int32, valid after a run of it; what the caller writes there no step
+    /// reads.
+    ///
+    /// # Errors
+    /// If there is no such output, or its elements are of another type.
+    pub fn entry_output_i32(&mut self, entry: usize, index: usize) -> Result<&mut [i32], SessionError> {
+        let tensor = port(self.model.entry(entry), index, |entry| entry.outputs().nth(index))?;
+        self.words_mut(&tensor, index)
+    }
+
+    fn words_mut(&mut self, tensor: &Tensor<'m>, index: usize) -> Result<&mut [i32], SessionError> {
+        if tensor.data_type != DataType::I32 {
+            return Err(SessionError::WrongType);
+        }
+        let bytes = self.bytes_mut(tensor).ok_or(SessionError::NoSuchPort { index })?;
+        <[i32]>::mut_from_bytes(bytes).map_err(|_| SessionError::WrongType)
+    }
+
+    /// Runs entry point `entry`: one sequence of steps over the weights and the state that all entry points share.
+    ///
+    /// # Errors
+    /// If there is no such entry point, or as [`Session::run`].
+    pub fn run_entry(&mut self, entry: usize) -> Result<(), RunError> {
+        let entry = self.model.entry(entry).ok_or(RunError::NoSuchEntry)?;
+        entry.steps().try_for_each(|index| self.run_step(index).map(|_| ()))
+    }
+
     /// Runs the first entry point.
     ///
     /// # Errors

@@ -24,9 +24,14 @@ pub use log2::{LOG2_FRACTION_BITS, log2};
 pub use product::multiply_high_by_halves;
 pub use products::dot2_q32;
 pub use ratio::{ANGLE_FRACTION_BITS, atan2, rounding_divide_i64};
+mod exp2;
+mod scaled;
+
+pub use exp2::{EXP2_INPUT_FRACTION_BITS, exp2_neg};
 pub use requantize::{
     MAX_SHIFT, MIN_MULTIPLIER, MIN_SHIFT, Multiplier, WIDE_BITS, clamp_s8, clamp_s16, requantize, requantize_i64,
     rounding_divide, rounding_shift_right, rounding_shift_right_i64, sat8, sat16,
 };
 pub use root::{Inverse, inverse_root};
+pub use scaled::{Factor, RowScale, divide_scaled, inverse_sqrt, requantize_scaled, rounding_shift_64, sat32, times};
 pub use sine::{cos_turns, sin_turns};

@@ -37,6 +37,7 @@ pub mod section {
     pub const SELF_TEST_CRCS: u16 = 13;
     pub const STEP_NAMES: u16 = 14;
     pub const TENSOR_NAMES: u16 = 15;
+    pub const TOKENIZER: u16 = 18;
 }
 
 /// The first 32 bytes.

@@ -28,6 +28,7 @@ pub(super) struct Sections<'m> {
     pub(super) self_test_crcs: &'m [u32],
     pub(super) step_names: &'m [StringRef],
     pub(super) tensor_names: &'m [StringRef],
+    pub(super) tokenizer: &'m [u8],
 }
 
 /// A model that has been verified: a typed view of its file, which stays where it is.
@@ -244,6 +245,11 @@ impl<'m> Model<'m> {
     /// The class labels, if the file has any: metadata `labels`, a line each.
     pub fn labels(&self) -> impl Iterator<Item = &'m str> + use<'m> {
         self.metadata_value("labels").unwrap_or("").lines()
+    }
+
+    /// The bytes of the tokenizer section, empty if there is none: see [`crate::lm::Tokenizer`].
+    pub fn tokenizer_section(&self) -> &'m [u8] {
+        self.sections.tokenizer
     }
 
     /// The debug name of step `index`, if the file has names.

@@ -121,6 +121,7 @@ fn sections<'m>(header: &Header, file: &'m [u8]) -> Result<Sections<'m>> {
         self_test_input: bytes(section::SELF_TEST_INPUT, false)?,
         self_test_crcs: typed(section::SELF_TEST_CRCS, bytes(section::SELF_TEST_CRCS, false)?)?,
         step_names: typed(section::STEP_NAMES, bytes(section::STEP_NAMES, false)?)?,
+        tokenizer: bytes(section::TOKENIZER, false)?,
         tensor_names: typed(section::TENSOR_NAMES, bytes(section::TENSOR_NAMES, false)?)?,
     })
 }

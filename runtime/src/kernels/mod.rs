@@ -7,6 +7,7 @@
 //! panics.
 #![deny(clippy::float_arithmetic)]
 
+pub mod attention;
 pub mod choice;
 pub mod conv;
 pub mod dot;
@@ -27,6 +28,8 @@ pub mod rectifier;
 pub mod recurrence;
 pub mod reduce;
 pub mod resample;
+pub mod row_linear;
+pub mod rows;
 pub mod scan;
 pub mod softmax;
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::format::{OpIssue, StepView};
 mod check;
 mod limits;
 mod recurrence;
+pub mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -157,6 +158,13 @@ ops! {
     78 log_sum_exp LogSumExp LOG_SUM_EXP LOG_SUM_EXP_S16,
     79 from_index FromIndex FROM_INDEX FROM_INDEX_S16,
     80 index_arithmetic IndexArithmetic INDEX_ARITHMETIC,
+    120 embedding Embedding EMBEDDING,
+    121 row_norm RowNorm ROW_NORM,
+    122 row_linear RowLinear ROW_LINEAR,
+    123 row_linear_add RowLinearAdd ROW_LINEAR_ADD,
+    124 mlp_up MlpUp MLP_UP,
+    125 attention Attention ATTENTION,
+    126 argmax_rows ArgmaxRows ARGMAX_ROWS,
 }
 
 /// Scratch memory as elements; what is left over at the end stays unused.

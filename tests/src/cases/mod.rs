@@ -11,6 +11,8 @@ use teff_tools::ir::{Graph, Kind, Port, ValueId};
 use teff_tools::ops::Op;
 use teff_tools::ops::scatter::{Places, Scatter};
 
+pub mod language;
+
 /// One golden case.
 pub struct Case {
     /// Unique, for messages and goldens.

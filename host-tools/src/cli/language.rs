@@ -1,0 +1,161 @@
+//! `teff convert --lm`: a language model.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Serialize;
+use teff::Model;
+use teff::lm::Tokenizer;
+
+use super::output;
+use crate::lm::convert::{Options, convert};
+use crate::lm::program::Layout;
+use crate::lm::quantize::{Rounding, Width};
+use crate::lm::{folder, host, tokenizer};
+use crate::report::text::grouped;
+
+/// What `--lm` takes.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Language models (--lm), from a Hugging Face folder")]
+pub(super) struct LanguageArgs {
+    /// The model is a language model: a folder with config.json, model.safetensors and tokenizer.json
+    #[arg(long)]
+    pub(super) lm: bool,
+    /// Tokens that the cache holds [default: as many as the model was made for]
+    #[arg(long, value_name = "N", requires = "lm")]
+    context: Option<usize>,
+    /// Bits of a weight: 8, 4 or 2
+    #[arg(long, value_name = "BITS", default_value_t = 8, requires = "lm")]
+    weights: u32,
+    /// Weights that share a scale, a multiple of 16; 0: a whole row [default: 0 for 8 bits, else 32]
+    #[arg(long, value_name = "N", requires = "lm")]
+    group: Option<usize>,
+    /// Other bits for matrices whose name holds a text, such as layers.0.=8 or mlp.down=4
+    #[arg(long = "weights-of", value_name = "TEXT=BITS", requires = "lm", value_parser = parse_bits_of)]
+    weights_of: Vec<(String, u32)>,
+    /// Bits of activations: 16 or 8
+    #[arg(long, value_name = "BITS", default_value_t = 16, requires = "lm")]
+    activations: u32,
+    /// Let the cache slide when it is full, the first N tokens kept
+    #[arg(long, value_name = "N", requires = "lm")]
+    sinks: Option<usize>,
+    /// Tokens that are taken at once from a prompt
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "lm")]
+    prefill: usize,
+    /// Tokens that are verified at once in speculative decoding; 0: none
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "lm")]
+    verify: usize,
+    /// A text to calibrate the rounding of weights with; documents stand between lines <|endoftext|>
+    #[arg(long, value_name = "FILE", requires = "lm")]
+    text: Option<PathBuf>,
+}
+
+/// `layers.0.=8`
+fn parse_bits_of(text: &str) -> Result<(String, u32)> {
+    let (name, bits) = text.rsplit_once('=').context("wanted TEXT=BITS, such as mlp.down=4")?;
+    Ok((name.to_string(), bits.parse()?))
+}
+
+#[derive(Serialize)]
+struct Summary {
+    output: String,
+    parameters: usize,
+    file_bytes: usize,
+    arena_bytes: usize,
+    state_bytes: usize,
+    context: usize,
+}
+
+/// Converts the folder and says what came of it.
+pub(super) fn main(args: &LanguageArgs, model: &Path, out: Option<&Path>, debug_names: bool, json: bool) -> Result<()> {
+    ensure!(
+        model.is_dir(),
+        "{}: no folder. A language model is converted from its Hugging Face folder (config.json, model.safetensors, \
+         tokenizer.json)",
+        model.display()
+    );
+    let network = folder::read(model)?;
+    let [bos, eos] = special_tokens(model)?;
+    let section = tokenizer::read(&model.join("tokenizer.json"), bos, eos)?;
+    let width = |bits: u32| Width { bits, group: args.group.unwrap_or(if bits == 8 { 0 } else { 32 }) };
+    ensure!(matches!(args.activations, 8 | 16), "--activations: 16 or 8");
+    let layout = Layout {
+        activations: args.activations,
+        context: args.context.unwrap_or(network.architecture.context),
+        sinks: args.sinks,
+        prefill: args.prefill,
+        verify: args.verify,
+    };
+    if let Some(sinks) = args.sinks {
+        ensure!(sinks < layout.context, "--sinks must be less than the context of {}", layout.context);
+    }
+    let texts = match &args.text {
+        Some(path) => calibration(path, &Tokenizer::verify(&section)?)?,
+        None => Vec::new(),
+    };
+    let rounding = match (args.weights, texts.is_empty()) {
+        (8, _) | (_, true) => Rounding::Nearest,
+        _ => Rounding::Alternating,
+    };
+    let text = args.text.as_ref().map(|p| p.display().to_string());
+    let metadata = vec![
+        ("tool".to_string(), format!("teff {}", env!("CARGO_PKG_VERSION"))),
+        ("source".to_string(), model.file_name().unwrap_or_default().to_string_lossy().into_owned()),
+        ("calibration".to_string(), text.unwrap_or_else(|| "none".into())),
+    ];
+    let options = Options {
+        weights: width(args.weights),
+        widths: args.weights_of.iter().map(|(name, bits)| (name.clone(), width(*bits))).collect(),
+        rounding,
+        layout,
+        metadata,
+        tokenizer: section.to_vec(),
+        debug_names,
+    };
+    let bar = output::progress("quantizing", network.layers.len());
+    let emitted = convert(&network, &texts, &options, &|| bar.inc(1)).with_context(|| model.display().to_string())?;
+    bar.finish_and_clear();
+    let path = out.map_or_else(|| model.with_extension("teff"), Path::to_path_buf);
+    output::write_atomically(&path, &emitted.file)?;
+    let model = Model::verify(&emitted.file)?;
+    let summary = Summary {
+        output: path.display().to_string(),
+        parameters: network.parameters(),
+        file_bytes: emitted.file.len(),
+        arena_bytes: model.arena_len(),
+        state_bytes: model.state_len(),
+        context: options.layout.context,
+    };
+    if json {
+        return output::print_json(&summary);
+    }
+    output::print(&format!(
+        "{}: {} parameters in {} bytes; RAM {} bytes: {} within a run, {} of cache for {} tokens\n",
+        summary.output,
+        grouped(summary.parameters),
+        grouped(summary.file_bytes),
+        grouped(summary.arena_bytes + summary.state_bytes),
+        grouped(summary.arena_bytes),
+        grouped(summary.state_bytes),
+        summary.context
+    ))
+}
+
+/// Begin and end of a text, as config.json names them.
+fn special_tokens(folder: &Path) -> Result<[Option<u32>; 2]> {
+    let path = folder.join("config.json");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let config: serde_json::Value = serde_json::from_str(&text)?;
+    Ok(["bos_token_id", "eos_token_id"].map(|name| config.get(name).and_then(|v| v.as_u64()).map(|id| id as u32)))
+}
+
+fn calibration(path: &Path, tokenizer: &Tokenizer<'_>) -> Result<Vec<Vec<u32>>> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let tokens = |document: &str| Ok(host::encode(tokenizer, document)?.into_iter().map(u32::from).collect());
+    let texts = host::documents(&text).into_iter().map(tokens).collect::<Result<Vec<_>>>()?;
+    if texts.is_empty() {
+        bail!("{}: holds no text", path.display());
+    }
+    Ok(texts)
+}

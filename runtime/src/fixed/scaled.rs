@@ -1,0 +1,214 @@
+//! Real factors whose binary exponent is only known at run time: the arithmetic of rows with a scale of their own.
+
+use super::requantize::{MAX_SHIFT, Multiplier, requantize};
+
+/// The real factor `mult / 2^shift`, `mult ∈ [1, 2^31)`; unlike [`Multiplier`], any shift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Factor {
+    /// Significand, above 0.
+    pub mult: i32,
+    /// Negated binary exponent.
+    pub shift: i32,
+}
+
+/// `sat32(⌊x · mult / 2^shift + ½⌋)`: the exact product, one rounding half up, then saturation to i32.
+#[inline(always)]
+pub fn requantize_scaled(x: i32, factor: Factor) -> i32 {
+    let Factor { mult, shift } = factor;
+    if shift >= 1 {
+        if shift > i32::from(MAX_SHIFT) {
+            // |product| < 2^62, not half of 2^63.
+            return 0;
+        }
+        let shift = shift as u32;
+        // |product| ≤ 2^62 and the rounding term is at most 2^61.
+        let rounded = (i64::from(x) * i64::from(mult) + (1_i64 << (shift - 1))) >> shift;
+        return sat32(rounded);
+    }
+    let up = shift.saturating_neg().min(63) as u32;
+    let product = i64::from(x) * i64::from(mult);
+    match product.checked_mul(1_i64.checked_shl(up).filter(|&p| p > 0).unwrap_or(i64::MAX)) {
+        Some(value) => sat32(value),
+        None if product < 0 => i32::MIN,
+        None => i32::MAX,
+    }
+}
+
+/// Saturation to int32.
+#[inline(always)]
+pub const fn sat32(x: i64) -> i32 {
+    if x > i32::MAX as i64 {
+        i32::MAX
+    } else if x < i32::MIN as i64 {
+        i32::MIN
+    } else {
+        x as i32
+    }
+}
+
+/// `sat32(⌊x / 2^shift + ½⌋)`; a negative shift multiplies; a shift above 62 acts as 62.
+#[inline(always)]
+pub fn rounding_shift_64(x: i64, shift: i32) -> i32 {
+    if shift <= 0 {
+        let up = shift.saturating_neg().min(31) as u32;
+        return sat32(i64::from(sat32(x)) << up);
+    }
+    let shift = shift.min(62) as u32;
+    sat32(x.saturating_add(1_i64 << (shift - 1)) >> shift)
+}
+
+/// The scale of a row: the real value of one step of its integers is `mant / 2^shift`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowScale {
+    /// In `[8, 15]`: four significant bits, so that at most an eighth of the range of the integers is given away.
+    pub mant: i32,
+    /// Negated binary exponent.
+    pub shift: i32,
+}
+
+/// `⌊(2^34 − 1) / mant⌋` for mant = 8 … 15.
+const RECIPROCALS: [u32; 8] = [
+    2_147_483_647,
+    1_908_874_353,
+    1_717_986_918,
+    1_561_806_289,
+    1_431_655_765,
+    1_321_528_398,
+    1_227_133_513,
+    1_145_324_612,
+];
+
+impl RowScale {
+    /// The scale of a row of zeros.
+    pub const ZERO: Self = Self { mant: 8, shift: 0 };
+
+    /// The smallest scale at which integers of `bits ∈ [2, 16]` bits hold `±max · unit`, but that the largest may
+    /// round to `2^(bits − 1)` and saturate by one; `unit.mult ≥ 2^30`.
+    #[inline(always)]
+    pub fn holding(max: u32, unit: Factor, bits: u32) -> Self {
+        if max == 0 {
+            return Self::ZERO;
+        }
+        let product = u64::from(max) * u64::from(unit.mult.unsigned_abs());
+        // The product is at least 2^30.
+        let top = 63 - product.max(8).leading_zeros();
+        let mant = (product >> (top - 3)) as i32 + 1;
+        let shift = unit.shift - (top as i32 - 2 - bits as i32);
+        if mant > 15 { Self { mant: 8, shift: shift - 1 } } else { Self { mant, shift } }
+    }
+
+    /// The factor that turns numbers in `unit` (`mult ≥ 2^30`) into integers of this scale: to be applied with
+    /// [`requantize_scaled`]; it is at most the exact one, by less than 2^-28 of it.
+    #[inline(always)]
+    pub fn quantizer(self, unit: Factor) -> Factor {
+        let reciprocal = RECIPROCALS.get((self.mant & 7) as usize).copied().unwrap_or(RECIPROCALS[0]);
+        let mult = (u64::from(unit.mult.unsigned_abs()) * u64::from(reciprocal)) >> 31;
+        Factor { mult: mult as i32, shift: 3 + unit.shift - self.shift }
+    }
+
+    /// The factor by which integers of this scale, times `mult / 2^shift`, are real: `mult < 2^27`.
+    #[inline(always)]
+    pub fn times(self, mult: i32, shift: u8) -> Factor {
+        Factor { mult: mult.wrapping_mul(self.mant), shift: self.shift + i32::from(shift) }
+    }
+}
+
+/// `1 / √x` for `x ≥ 1`: `mult ∈ [2^30, 2^31)`, relative error at most 2^-29; for 0, that of 1.
+///
+/// Method: x is normalised to `[2^60, 2^62)`, its integer root has 31 bits, and `⌊(2^61 − 1) / root⌋` has as many.
+pub fn inverse_sqrt(x: u64) -> Factor {
+    let x = x.max(1);
+    let up = (x.leading_zeros() & !1).saturating_sub(2);
+    let down = if x.leading_zeros() < 2 { 2_i32 } else { 0 };
+    let root = ((x >> down) << up).isqrt();
+    // root ∈ [2^30, 2^31), so that the quotient is in (2^30, 2^31).
+    let mult = ((1_u64 << 61) - 1).checked_div(root).unwrap_or(0);
+    // √x = root · 2^((down − up)/2), 1/root = mult · 2^-61.
+    Factor { mult: mult.min(i32::MAX as u64) as i32, shift: 61 + (down - up as i32) / 2 }
+}
+
+/// The product of two factors whose significands are at least 2^30: as such a factor, relative error below 2^-29.
+#[inline(always)]
+pub fn times(a: Factor, b: Factor) -> Factor {
+    let product = i64::from(a.mult) * i64::from(b.mult);
+    // product ∈ [2^60, 2^62)
+    let shift = if product >= 1 << 61 { 31 } else { 30 };
+    Factor { mult: sat32(product >> shift), shift: a.shift + b.shift - shift }
+}
+
+/// A [`Multiplier`] as a factor.
+impl From<Multiplier> for Factor {
+    fn from(m: Multiplier) -> Self {
+        Self { mult: m.mult, shift: m.shift.into() }
+    }
+}
+
+/// `acc / divisor`, scaled by `2^up / 2^…`: `sat32(⌊acc · 2^up / divisor + ½⌋)` within 1 unit and 2^-29 of the value, for
+/// a divisor of `[1, 2^32)`.
+#[inline(always)]
+pub fn divide_scaled(acc: i32, divisor: u32, up: i32) -> i32 {
+    let divisor = divisor.max(1);
+    let bits = 31 - divisor.leading_zeros() as i32;
+    // 2^(31 + bits) / divisor ∈ (2^30, 2^31]
+    let reciprocal = (1_u64 << (31 + bits)).checked_div(divisor.into()).unwrap_or(0).min(i32::MAX as u64);
+    requantize_scaled(acc, Factor { mult: reciprocal as i32, shift: 31 + bits - up })
+}
+
+/// See [`requantize`]: the same rule, for a shift in range.
+const _: fn(i32, Multiplier) -> i32 = requantize;
+
+#[cfg(test)]
+#[allow(clippy::float_arithmetic)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn real(f: Factor) -> f64 {
+        f64::from(f.mult) * f64::from(-f.shift).exp2()
+    }
+
+    proptest! {
+        #[test]
+        fn requantize_scaled_is_its_specification(x: i32, mult in 1_i32..=i32::MAX, shift in -40_i32..=90) {
+            let exact = i128::from(x) * i128::from(mult);
+            let expected = match shift {
+                1.. => (2 * exact + (1 << shift)).div_euclid(1 << (shift + 1)),
+                _ => exact << -shift,
+            };
+            let expected = expected.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+            prop_assert_eq!(requantize_scaled(x, Factor { mult, shift }), expected);
+        }
+
+        #[test]
+        fn nothing_panics(x: i32, wide: i64, mult in 1_i32.., shift in -1_000_000_i32..1_000_000, divisor: u32, any: u64) {
+            requantize_scaled(x, Factor { mult, shift });
+            rounding_shift_64(wide, shift);
+            divide_scaled(x, divisor, shift % 64);
+            inverse_sqrt(any);
+        }
+
+        #[test]
+        fn a_row_scale_holds_the_largest_and_wastes_at_most_an_eighth(
+            max in 1_u32..=1 << 31, mult in (1_i32 << 30)..=i32::MAX, shift in -20_i32..60, bits in 2_u32..=16,
+        ) {
+            let unit = Factor { mult, shift };
+            let scale = RowScale::holding(max, unit, bits);
+            prop_assert!((8..=15).contains(&scale.mant));
+            let step = f64::from(scale.mant) * f64::from(-scale.shift).exp2();
+            let steps = f64::from(max) * real(unit) / step;
+            let full = f64::from(1 << (bits - 1));
+            prop_assert!(steps <= full && steps >= full * 0.88, "{steps} of {full}");
+            let q = scale.quantizer(unit);
+            let exact = real(unit) / step;
+            prop_assert!(real(q) <= exact && real(q) >= exact * (1.0 - 3.7e-9));
+        }
+
+        #[test]
+        fn inverse_square_roots(x in 1_u64..) {
+            let found = inverse_sqrt(x);
+            prop_assert!(found.mult >= 1 << 30);
+            let error = real(found) * (x as f64).sqrt() - 1.0;
+            prop_assert!(error.abs() < 2e-9, "{error}");
+        }
+    }
+}

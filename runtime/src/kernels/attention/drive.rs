@@ -1,0 +1,248 @@
+//! Attention over the products of any variant.
+
+use super::{Attention, CHUNK_BITS, Cache, Rope, Scratch, decode_scale, encode_scale};
+use crate::fixed::{Factor, RowScale, divide_scaled, exp2_neg, requantize_scaled, rounding_shift_64};
+use crate::kernels::rows::{HEADER, WIDE_UNIT, quantize};
+
+/// What a variant supplies.
+pub(super) trait Dots {
+    /// `Σ a·b` over the shorter length.
+    fn dot8(a: &[i16], b: &[i8]) -> i32;
+    /// `Σ a·b` over the shorter length.
+    fn dot16(a: &[i16], b: &[i16]) -> i32;
+}
+
+/// [`super::reference::attention`].
+#[inline(always)]
+pub(super) fn attention<D: Dots>(
+    p: &Attention,
+    position: i32,
+    (x, turns): (&[i32], &[i16]),
+    cache: &mut Cache,
+    out: &mut [i16],
+    scratch: &mut Scratch,
+) -> Option<()> {
+    let kv = p.kv_heads.checked_mul(p.head_dim)?;
+    let (turned, rest) = scratch.words.split_at_mut_checked(p.out_len().checked_add(kv)?)?;
+    let (results, scores) = rest.split_at_mut_checked(p.out_len())?;
+    let (query, rest) = scratch.halves.split_at_mut_checked(p.head_dim)?;
+    let (key, weights) = rest.split_at_mut_checked(p.head_dim)?;
+    let first = usize::try_from(position).ok()?;
+    let rows = x.chunks_exact(p.row_len().max(1)).zip(out.chunks_exact_mut(p.out_len().checked_add(HEADER)?));
+    for (at, (x, out)) in (first..).zip(rows) {
+        if p.sinks.is_none() && at >= p.context {
+            return None;
+        }
+        turned.copy_from_slice(x.get(..turned.len())?);
+        let slot = p.slot(at);
+        let turned_heads = if p.turns_on_read() { p.heads } else { p.heads.checked_add(p.kv_heads)? };
+        if let Some(angles) = angles(p, turns, p.place(slot, at)) {
+            turned.chunks_exact_mut(p.head_dim).take(turned_heads).for_each(|head| rope(p, angles, head));
+        }
+        store(p, cache, slot, turned.get(p.out_len()..)?, x.get(turned.len()..)?)?;
+        let cached = p.context.min(at.checked_add(1)?);
+        let mut attend = Attend { p, at, turns, cache, cached, query, key, scores: scores.get_mut(..cached)? };
+        let weights = weights.get_mut(..cached)?;
+        let heads = turned.chunks_exact(p.head_dim).zip(results.chunks_exact_mut(p.head_dim));
+        for (h, (head, results)) in heads.enumerate() {
+            let kv_head = h.checked_div(p.heads.checked_div(p.kv_heads)?)?;
+            let group = kv_head.checked_mul(p.head_dim)?.checked_div(p.group_len())?;
+            let (k_scales, v_scales) = attend.scales(group)?;
+            let finest = decode_scale(*v_scales.iter().max()?).shift;
+            let max = attend.score::<D>(kv_head, head, k_scales)?;
+            let total = attend.weigh(max, finest, v_scales, weights)?;
+            attend.sum::<D>(kv_head, weights, (total, finest), results)?;
+        }
+        quantize(results, WIDE_UNIT, p.bits, out)?;
+    }
+    Some(())
+}
+
+/// cos and sin of a position, if positions turn anything.
+fn angles<'t>(p: &Attention, turns: &'t [i16], place: usize) -> Option<&'t [i16]> {
+    if p.rope == Rope::None { None } else { turns.chunks_exact(p.rotary.max(1)).nth(place) }
+}
+
+/// See [`super::reference::rope`].
+pub fn rope(p: &Attention, angles: &[i16], head: &mut [i32]) {
+    let turn = |a: &mut i32, b: &mut i32, angle: &[i16]| {
+        let &[cos, sin] = angle else { return };
+        let (x, y) = (i64::from(*a), i64::from(*b));
+        let (cos, sin) = (i64::from(cos), i64::from(sin));
+        *a = rounding_shift_64(x * cos - y * sin, 15);
+        *b = rounding_shift_64(x * sin + y * cos, 15);
+    };
+    let Some(head) = head.get_mut(..p.rotary) else { return };
+    match p.rope {
+        Rope::None => {}
+        Rope::Half => {
+            let (low, high) = head.split_at_mut(p.rotary / 2);
+            low.iter_mut().zip(high).zip(angles.chunks_exact(2)).for_each(|((a, b), angle)| turn(a, b, angle));
+        }
+        Rope::Interleaved => {
+            for (pair, angle) in head.chunks_exact_mut(2).zip(angles.chunks_exact(2)) {
+                if let [a, b] = pair {
+                    turn(a, b, angle);
+                }
+            }
+        }
+    }
+}
+
+/// Caches a row's keys and values.
+fn store(p: &Attention, cache: &mut Cache, slot: usize, keys: &[i32], values: &[i32]) -> Option<()> {
+    let group_len = p.group_len().max(1);
+    let mut scales = cache.scales.chunks_exact_mut(p.context.max(1));
+    let mut row = cache.keys.chunks_exact_mut(keys.len().max(1)).nth(slot)?.iter_mut();
+    for keys in keys.chunks_exact(group_len) {
+        let (code, factor) = cache_factor(keys);
+        *scales.next()?.get_mut(slot)? = code;
+        for (&key, to) in keys.iter().zip(&mut row) {
+            *to = requantize_scaled(key, factor).clamp(-127, 127) as i8;
+        }
+    }
+    let mut rows = cache.values.chunks_exact_mut(p.context.max(1));
+    for values in values.chunks_exact(group_len) {
+        let (code, factor) = cache_factor(values);
+        *scales.next()?.get_mut(slot)? = code;
+        for (&value, row) in values.iter().zip(&mut rows) {
+            *row.get_mut(slot)? = requantize_scaled(value, factor).clamp(-127, 127) as i8;
+        }
+    }
+    Some(())
+}
+
+fn cache_factor(row: &[i32]) -> (u8, Factor) {
+    let max = row.iter().fold(0, |max: u32, x| max.max(x.unsigned_abs()));
+    let code = encode_scale(RowScale::holding(max, WIDE_UNIT, 8));
+    (code, decode_scale(code).quantizer(WIDE_UNIT))
+}
+
+/// `⌊x / 2^shift + ½⌋` of a sum that leaves room for the rounding; far shifts leave nothing.
+#[inline(always)]
+fn shift_down(x: i32, shift: i32) -> i32 {
+    match shift {
+        i32::MIN..=0 => rounding_shift_64(x.into(), shift),
+        1..=31 => ((x >> (shift - 1)) + 1) >> 1,
+        // |x| < 2^31: half of 2^32 is not reached from below, and rounding is up.
+        _ => 0,
+    }
+}
+
+/// One row's view of the cache.
+struct Attend<'a, 'c> {
+    p: &'a Attention,
+    at: usize,
+    turns: &'a [i16],
+    cache: &'a Cache<'c>,
+    /// Slots that hold rows.
+    cached: usize,
+    query: &'a mut [i16],
+    key: &'a mut [i16],
+    scores: &'a mut [i32],
+}
+
+impl<'a> Attend<'a, '_> {
+    /// The scales of a group's cached keys and values.
+    fn scales(&self, group: usize) -> Option<(&'a [u8], &'a [u8])> {
+        let of = |group: usize| self.cache.scales.chunks_exact(self.p.context).nth(group)?.get(..self.cached);
+        Some((of(group)?, of(self.p.groups.checked_add(group)?)?))
+    }
+
+    /// Scores of a head, and the largest.
+    #[inline(always)]
+    fn score<D: Dots>(&mut self, kv_head: usize, head: &[i32], scales: &[u8]) -> Option<i32> {
+        let p = self.p;
+        let max = head.iter().fold(0, |max: u32, q| max.max(q.unsigned_abs()));
+        let bits = p.query_bits() - 1;
+        let limit = (1 << bits) - 1;
+        let down = (32 - max.leading_zeros()).saturating_sub(bits) as i32;
+        for (q, &x) in self.query.iter_mut().zip(head) {
+            *q = shift_down(x, down).clamp(-limit, limit) as i16;
+        }
+        let mut best = i32::MIN;
+        let keys = self.cache.keys.chunks_exact(p.head_dim).skip(kv_head).step_by(p.kv_heads);
+        let rows = self.scores.iter_mut().zip(keys).zip(scales);
+        if p.turns_on_read() {
+            for (slot, ((score, key), &code)) in rows.enumerate() {
+                turned_key(p, angles(p, self.turns, p.place(slot, self.at))?, key, self.key)?;
+                let scale = decode_scale(code);
+                *score = shift_down(D::dot16(self.query, self.key).wrapping_mul(scale.mant), scale.shift + 3 - down);
+                best = best.max(*score);
+            }
+        } else {
+            for ((score, key), &code) in rows {
+                let scale = decode_scale(code);
+                *score = shift_down(D::dot8(self.query, key).wrapping_mul(scale.mant), scale.shift - down);
+                best = best.max(*score);
+            }
+        }
+        Some(best)
+    }
+
+    /// The weights of the values, and the sum of the exponentials.
+    #[inline(always)]
+    fn weigh(&self, max: i32, finest: i32, scales: &[u8], weights: &mut [i16]) -> Option<u32> {
+        let mut total = 0_u32;
+        for ((weight, &score), &code) in weights.iter_mut().zip(self.scores.iter()).zip(scales) {
+            let e = exp2_neg(score.abs_diff(max));
+            let scale = decode_scale(code);
+            total = total.wrapping_add(e);
+            *weight = shift_down((e as i32).wrapping_mul(scale.mant), 4 + scale.shift - finest) as i16;
+        }
+        Some(total)
+    }
+
+    /// The weighted mean of a head's values.
+    #[inline(always)]
+    fn sum<D: Dots>(
+        &self,
+        kv_head: usize,
+        weights: &[i16],
+        (total, finest): (u32, i32),
+        out: &mut [i32],
+    ) -> Option<()> {
+        let p = self.p;
+        let shift = p.sum_shift();
+        let rows = self.cache.values.chunks_exact(p.context).skip(kv_head.checked_mul(p.head_dim)?);
+        for (out, row) in out.iter_mut().zip(rows) {
+            let sum = match shift {
+                0 => D::dot8(weights, row),
+                _ => {
+                    let chunks = weights.chunks(1 << CHUNK_BITS).zip(row.chunks(1 << CHUNK_BITS));
+                    chunks.fold(0, |sum: i32, (w, v)| sum.wrapping_add(shift_down(D::dot8(w, v), shift)))
+                }
+            };
+            *out = divide_scaled(sum, total, 16 + 4 - finest + shift);
+        }
+        Some(())
+    }
+}
+
+/// See [`super::reference`]: a cached key, turned, with three more fraction bits.
+#[inline(always)]
+fn turned_key(p: &Attention, angles: &[i16], key: &[i8], to: &mut [i16]) -> Option<()> {
+    for (to, &key) in to.iter_mut().zip(key) {
+        *to = i16::from(key) << 3;
+    }
+    let (key, to) = (key.get(..p.rotary)?, to.get_mut(..p.rotary)?);
+    let turn = |x: i8, y: i8, angle: &[i16]| {
+        let &[cos, sin] = angle else { return (0, 0) };
+        let (x, y, cos, sin) = (i32::from(x), i32::from(y), i32::from(cos), i32::from(sin));
+        let round = |v: i32| ((v + (1 << 11)) >> 12) as i16;
+        (round(x * cos - y * sin), round(x * sin + y * cos))
+    };
+    if p.rope == Rope::Half {
+        let ((x, y), (a, b)) = (key.split_at(p.rotary / 2), to.split_at_mut(p.rotary / 2));
+        for ((((a, b), &x), &y), angle) in a.iter_mut().zip(b).zip(x).zip(y).zip(angles.chunks_exact(2)) {
+            (*a, *b) = turn(x, y, angle);
+        }
+    } else {
+        for ((to, key), angle) in to.chunks_exact_mut(2).zip(key.chunks_exact(2)).zip(angles.chunks_exact(2)) {
+            if let ([a, b], &[x, y]) = (to, key) {
+                (*a, *b) = turn(x, y, angle);
+            }
+        }
+    }
+    Some(())
+}

@@ -1,0 +1,30 @@
+//! Attention in plain Rust that any target runs well.
+
+use super::drive::{self, Dots};
+use super::{Attention, Cache, Scratch};
+
+/// See [`super::reference::attention`].
+pub fn attention(
+    p: &Attention,
+    position: i32,
+    operands: (&[i32], &[i16]),
+    cache: &mut Cache,
+    out: &mut [i16],
+    scratch: &mut Scratch,
+) -> Option<()> {
+    drive::attention::<Portable>(p, position, operands, cache, out, scratch)
+}
+
+struct Portable;
+
+impl Dots for Portable {
+    #[inline(always)]
+    fn dot8(a: &[i16], b: &[i8]) -> i32 {
+        a.iter().zip(b).fold(0, |acc: i32, (&a, &b)| acc.wrapping_add(i32::from(a) * i32::from(b)))
+    }
+
+    #[inline(always)]
+    fn dot16(a: &[i16], b: &[i16]) -> i32 {
+        a.iter().zip(b).fold(0, |acc: i32, (&a, &b)| acc.wrapping_add(i32::from(a) * i32::from(b)))
+    }
+}

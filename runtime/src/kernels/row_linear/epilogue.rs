@@ -1,0 +1,50 @@
+//! The activation functions of MLPs, on wide rows.
+
+use crate::fixed::{rounding_shift_64, sat32};
+
+/// Entries of a gate table.
+pub const GATE_LEN: usize = 513;
+/// Fraction bits of a gate table's argument step: 1/32.
+const STEP_BITS: u32 = 16 - 5;
+
+/// An activation function of a wide value, giving a wide value.
+#[derive(Debug, Clone, Copy)]
+pub enum Activation<'a> {
+    /// `x · G(x)` with `G(−x) = 1 − G(x)`: SiLU (G the logistic function) and GELU (G the normal distribution function,
+    /// or its tanh form). The table holds `round(2^15 · G(i/32))`, at most 2^15 − 1, for i = 0 … 512; it is linear
+    /// between entries, and constant from 16 on.
+    ///
+    /// Error against float: at most `2·2^-15·|x| + 2^-16` for SiLU and GELU.
+    Gate(&'a [i16]),
+    /// `max(x, 0)`
+    Relu,
+    /// `max(x, 0)²`, rounded half up.
+    SquaredRelu,
+}
+
+impl Activation<'_> {
+    /// The function.
+    #[inline(always)]
+    pub fn apply(&self, x: i32) -> i32 {
+        match self {
+            Self::Gate(table) => {
+                let at = x.unsigned_abs();
+                let step = ((at >> STEP_BITS) as usize).min(GATE_LEN - 2);
+                let fraction = if at >> STEP_BITS > step as u32 { 1 << STEP_BITS } else { at & ((1 << STEP_BITS) - 1) };
+                let (Some(&low), Some(&high)) = (table.get(step), table.get(step + 1)) else { return 0 };
+                let rise = (i32::from(high) - i32::from(low)) * fraction as i32;
+                let gate = i32::from(low) + ((rise + (1 << (STEP_BITS - 1))) >> STEP_BITS);
+                let gate = if x < 0 { (1 << 15) - gate } else { gate };
+                rounding_shift_64(i64::from(x) * i64::from(gate), 15)
+            }
+            Self::Relu => x.max(0),
+            Self::SquaredRelu => product(x.max(0), x.max(0)),
+        }
+    }
+}
+
+/// The product of two wide values, rounded half up.
+#[inline(always)]
+pub(super) fn product(a: i32, b: i32) -> i32 {
+    sat32((i64::from(a) * i64::from(b) + (1 << 15)) >> 16)
+}

@@ -1,0 +1,75 @@
+//! Matrix products of narrow rows (see [`super::rows`]) and weights of 8, 4 or 2 bits, and what follows on them.
+
+mod drive;
+mod epilogue;
+pub mod lanes;
+pub mod portable;
+pub mod reference;
+#[cfg(test)]
+mod tests;
+
+pub use epilogue::{Activation, GATE_LEN};
+
+use crate::fixed::{RowScale, requantize_scaled};
+
+/// A weight matrix `(outputs, inputs)`.
+///
+/// `real w[o,i] = value(o,i) · scale[o, i / group] · mult[o] / 2^shift`; without groups the middle factor is 1.
+#[derive(Debug, Clone, Copy)]
+pub struct Weights<'a> {
+    /// Bits of a weight: 8, 4 or 2. Values: `[-128, 127]`; `q − 8`; `2q − 3`, q unsigned. Lower bits of a byte come
+    /// first.
+    pub bits: u32,
+    /// Elements of a row, a multiple of `32 / bits` and of `group`.
+    pub inputs: usize,
+    /// Number of rows.
+    pub outputs: usize,
+    /// Inputs that share a scale, a multiple of 16; 0: a whole row does.
+    pub group: usize,
+    /// `(outputs, inputs · bits / 8)`
+    pub data: &'a [u8],
+    /// `(outputs, inputs / group)`, empty without groups.
+    pub scales: &'a [i8],
+    /// `(outputs)`: in `[1, 2^27)`.
+    pub mult: &'a [i32],
+    /// One for all outputs.
+    pub shift: u8,
+    /// `(outputs)` wide, or empty.
+    pub bias: &'a [i32],
+}
+
+impl<'a> Weights<'a> {
+    /// Bytes of a row.
+    pub fn row_bytes(&self) -> usize {
+        self.inputs.saturating_mul(self.bits as usize) / 8
+    }
+
+    /// Groups in a row, at least 1.
+    pub fn groups(&self) -> usize {
+        self.inputs.checked_div(self.group).unwrap_or(1).max(1)
+    }
+
+    /// Significand of the factor and bias of each output.
+    #[inline(always)]
+    pub fn factors(&self) -> impl Iterator<Item = (i32, i32)> + use<'a> {
+        let bias = self.bias.iter().copied().chain(core::iter::repeat(0));
+        self.mult.iter().copied().zip(bias)
+    }
+}
+
+/// Parameters of [`reference::mlp_up`].
+#[derive(Debug, Clone, Copy)]
+pub struct MlpUp<'a> {
+    /// The activation function.
+    pub activation: Activation<'a>,
+    /// Whether rows 2j and 2j + 1 of the weights are gate and value of result j; otherwise row j is its only one.
+    pub gated: bool,
+    /// Bits of the narrow row.
+    pub bits: u32,
+}
+
+/// A wide value: `requantize_scaled(acc, mult·mant / 2^(shift + row shift)) + bias`, saturating.
+#[inline(always)]
+fn wide(acc: i32, w: &Weights, row: RowScale, (mult, bias): (i32, i32)) -> i32 {
+    requantize_scaled(acc, row.times(mult, w.shift)).saturating_add(bias)
+}

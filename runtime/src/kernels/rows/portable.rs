@@ -1,0 +1,62 @@
+//! Row operators in plain Rust that any target runs well.
+
+use super::reference::{floor_mean, norm_unit};
+use super::{Embedding, HEADER, RowNorm, quantize};
+use crate::fixed::{Factor, requantize_scaled, sat32};
+
+/// Words of scratch memory that [`row_norm`] needs.
+pub fn row_norm_scratch_len(p: &RowNorm) -> usize {
+    p.len
+}
+
+/// See [`super::reference::row_norm`].
+pub fn row_norm(p: &RowNorm, x: &[i32], gamma: &[i16], out: &mut [i16], products: &mut [i32]) -> Option<()> {
+    let products = products.get_mut(..p.len)?;
+    let rows = x.chunks_exact(p.len.max(1)).zip(out.chunks_exact_mut(p.len.checked_add(HEADER)?));
+    for (x, out) in rows {
+        let mean = if p.centred { floor_mean(x, p.len) } else { 0 };
+        let centred = |x: i32| if mean == 0 { x } else { sat32(i64::from(x) - i64::from(mean)) };
+        let max = x.iter().fold(0, |max: u32, &x| max.max(centred(x).unsigned_abs()));
+        let s = (32 - max.leading_zeros()).saturating_sub(15);
+        // Halves up without overflow: the bit below the cut is added after the shift.
+        let half = s.saturating_sub(1);
+        let mut squares = 0_u64;
+        for ((t, &x), &gamma) in products.iter_mut().zip(x).zip(gamma) {
+            let c = centred(x);
+            let round = if s == 0 { 0 } else { (c >> half) & 1 };
+            let h = ((c >> s) + round).clamp(-32_767, 32_767);
+            squares += u64::from((h * h).unsigned_abs());
+            *t = h * i32::from(gamma);
+        }
+        let energy = squares + (u64::from(p.epsilon) >> (2 * s));
+        quantize(products, norm_unit(p.factor, energy), p.bits, out)?;
+    }
+    Some(())
+}
+
+/// See [`super::reference::embedding`].
+pub fn embedding(p: &Embedding, ids: &[i32], w: &[u8], mult: &[i32], out: &mut [i32]) -> Option<()> {
+    for (&id, out) in ids.iter().zip(out.chunks_exact_mut(p.len.max(1))) {
+        let id = usize::try_from(id).ok().filter(|&id| id < p.vocabulary)?;
+        let factor = Factor { mult: *mult.get(id)?, shift: p.shift.into() };
+        let start = id.checked_mul(p.len)?;
+        for (out, &w) in out.iter_mut().zip(w.get(start..start.checked_add(p.len)?)?) {
+            *out = requantize_scaled((w as i8).into(), factor);
+        }
+    }
+    Some(())
+}
+
+/// See [`super::reference::argmax`].
+pub fn argmax(len: usize, x: &[i32], out: &mut [i32]) -> Option<()> {
+    for (x, out) in x.chunks_exact(len.max(1)).zip(out) {
+        let mut best = (0, *x.first()?);
+        for (i, &value) in (0_i32..).zip(x) {
+            if value > best.1 {
+                best = (i, value);
+            }
+        }
+        *out = best.0;
+    }
+    Some(())
+}
