@@ -37,7 +37,7 @@ pub(super) fn emulator(program: &str) -> Result<(), String> {
 }
 
 /// Whether `program --version` works.
-pub(super) fn program_runs(program: &str) -> bool {
+pub fn program_runs(program: &str) -> bool {
     process::run(Command::new(program).arg("--version"), LIMIT).is_ok_and(|done| done.status.success())
 }
 

@@ -17,6 +17,59 @@ pub struct Hardware {
     pub flash: u64,
     /// Bytes of RAM.
     pub ram: u64,
+    /// The programs that can flash it, the preferred one first.
+    pub flashers: &'static [Flasher],
+}
+
+/// A program that writes a firmware to a board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flasher {
+    /// probe-rs, through a debug probe, for this chip.
+    ProbeRs(&'static str),
+    /// espflash, over the board's USB port, for this chip.
+    Espflash(&'static str),
+    /// elf2uf2-rs, to the drive that the board is while its BOOTSEL button is held.
+    Uf2,
+    /// picotool, to a board that was plugged in with its BOOTSEL button held.
+    Picotool,
+}
+
+impl Flasher {
+    /// Its name on the command line.
+    pub const fn program(self) -> &'static str {
+        match self {
+            Self::ProbeRs(_) => "probe-rs",
+            Self::Espflash(_) => "espflash",
+            Self::Uf2 => "elf2uf2-rs",
+            Self::Picotool => "picotool",
+        }
+    }
+
+    /// How to install it.
+    pub const fn install(self) -> &'static str {
+        match self {
+            Self::ProbeRs(_) => "cargo install probe-rs-tools --locked",
+            Self::Espflash(_) => "cargo install espflash --locked",
+            Self::Uf2 => "cargo install elf2uf2-rs --locked",
+            Self::Picotool => "install the package picotool of your system, or build it from Raspberry Pi's sources",
+        }
+    }
+
+    /// Its arguments to write the ELF file `firmware` and start it.
+    pub fn arguments(self, firmware: &str) -> Vec<String> {
+        let arguments: &[&str] = match self {
+            Self::ProbeRs(chip) => &["run", "--chip", chip, firmware],
+            Self::Espflash(chip) => &["flash", "--chip", chip, firmware],
+            Self::Uf2 => &["--deploy", firmware],
+            Self::Picotool => &["load", "--update", "--verify", "--execute", firmware, "-t", "elf"],
+        };
+        arguments.iter().map(ToString::to_string).collect()
+    }
+}
+
+/// The board of this name that is no emulator.
+pub fn hardware_by_name(name: &str) -> Option<&'static Hardware> {
+    HARDWARE.iter().find(|board| board.name == name)
 }
 
 /// All boards that are no emulators.
@@ -29,6 +82,7 @@ pub static HARDWARE: &[Hardware] = &[
         binary: "teff-stm32f405",
         flash: 1 << 20,
         ram: 112 << 10,
+        flashers: &[Flasher::ProbeRs("STM32F405RGTx")],
     },
     Hardware {
         name: "nrf52840-dk",
@@ -38,6 +92,7 @@ pub static HARDWARE: &[Hardware] = &[
         binary: "teff-nrf52840-dk",
         flash: 1 << 20,
         ram: 256 << 10,
+        flashers: &[Flasher::ProbeRs("nRF52840_xxAA")],
     },
     Hardware {
         name: "rp2040",
@@ -47,6 +102,7 @@ pub static HARDWARE: &[Hardware] = &[
         binary: "teff-rp2040",
         flash: 2 << 20,
         ram: 256 << 10,
+        flashers: &[Flasher::ProbeRs("RP2040"), Flasher::Uf2, Flasher::Picotool],
     },
     Hardware {
         name: "rp2350",
@@ -56,6 +112,7 @@ pub static HARDWARE: &[Hardware] = &[
         binary: "teff-rp2350",
         flash: 4 << 20,
         ram: 512 << 10,
+        flashers: &[Flasher::ProbeRs("RP235x"), Flasher::Picotool],
     },
     Hardware {
         name: "rp2350-riscv",
@@ -65,6 +122,7 @@ pub static HARDWARE: &[Hardware] = &[
         binary: "teff-rp2350",
         flash: 4 << 20,
         ram: 512 << 10,
+        flashers: &[Flasher::Picotool],
     },
     Hardware {
         name: "hifive1",
@@ -74,6 +132,7 @@ pub static HARDWARE: &[Hardware] = &[
         binary: "teff-hifive1",
         flash: 4 << 20,
         ram: 16 << 10,
+        flashers: &[Flasher::ProbeRs("FE310-G002")],
     },
     Hardware {
         name: "esp32c3",
@@ -83,6 +142,7 @@ pub static HARDWARE: &[Hardware] = &[
         binary: "teff-esp32c3",
         flash: 4 << 20,
         ram: 400 << 10,
+        flashers: &[Flasher::Espflash("esp32c3"), Flasher::ProbeRs("esp32c3")],
     },
     Hardware {
         name: "esp32c6",
@@ -92,5 +152,6 @@ pub static HARDWARE: &[Hardware] = &[
         binary: "teff-esp32c6",
         flash: 4 << 20,
         ram: 512 << 10,
+        flashers: &[Flasher::Espflash("esp32c6"), Flasher::ProbeRs("esp32c6")],
     },
 ];

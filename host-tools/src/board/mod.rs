@@ -38,12 +38,12 @@ mod log;
 mod process;
 mod repository;
 
-pub use availability::{availability, target_availability};
+pub use availability::{availability, program_runs, target_availability};
 pub use build::{build, build_binary, build_hardware};
 pub use count::Count;
 pub use elf::{Elf, Size};
 pub use emulate::{BoardRun, ProgramRun, run, run_binary};
-pub use hardware::{HARDWARE, Hardware};
+pub use hardware::{Flasher, HARDWARE, Hardware, hardware_by_name};
 pub use repository::repository;
 
 /// An emulated board and the firmware for it.

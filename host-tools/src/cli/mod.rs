@@ -8,6 +8,7 @@ mod bench;
 mod convert;
 mod demo;
 mod eval;
+mod flash;
 mod generate;
 mod inspect;
 mod keygen;
@@ -43,6 +44,7 @@ enum Command {
     Chat(generate::ChatArgs),
     Demo(demo::Args),
     Bench(bench::Args),
+    Flash(flash::Args),
     Keygen(keygen::Args),
     Sign(sign::Args),
     Push(push::Args),
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Chat(args) => generate::chat(&args),
         Command::Demo(args) => demo::main(&args),
         Command::Bench(args) => bench::main(&args),
+        Command::Flash(args) => flash::main(&args),
         Command::Keygen(args) => keygen::main(&args),
         Command::Sign(args) => sign::main(&args),
         Command::Push(args) => push::main(&args),
