@@ -6,8 +6,8 @@ use super::Range;
 use crate::ir::{Graph, ValueId};
 use crate::ops::Op;
 
-/// `e^−20` is below 2^-28: nothing in a result of 16 bits.
-const DEPTH: f32 = 20.0;
+/// `e^−14` is below 2^-20: next to nothing in a result of 16 bits, even many times over.
+const DEPTH: f32 = 14.0;
 
 /// The values over whose last axis a softmax, or a logarithm of the sum of exponentials, is taken.
 pub(super) fn of(graph: &Graph) -> Vec<ValueId> {
@@ -17,12 +17,13 @@ pub(super) fn of(graph: &Graph) -> Vec<ValueId> {
     inputs.filter(|&x| graph.consumers(x).iter().all(|&n| takes(&graph.nodes[n].op)) && !graph.is_output(x)).collect()
 }
 
-/// Smallest and largest element, those left out that are more than [`DEPTH`] below the largest of their row.
+/// Smallest and largest element, those taken as [`DEPTH`] below the largest of their row that are lower still: so low they
+/// saturate, and no higher.
 pub(super) fn range(values: &ArrayD<f32>) -> Range {
     let mut range = Range { min: f32::INFINITY, max: f32::NEG_INFINITY };
     for row in values.rows() {
         let max = row.fold(f32::NEG_INFINITY, |a, &b| a.max(b));
-        let low = row.iter().copied().filter(|&v| v >= max - DEPTH).fold(max, f32::min);
+        let low = row.iter().fold(max, |low, &v| low.min(v.max(max - DEPTH)));
         range = Range { min: range.min.min(low), max: range.max.max(max) };
     }
     range
@@ -52,7 +53,7 @@ mod tests {
 
     #[test]
     fn masks_do_not_count() {
-        let found = range(&array![[1.0, -3.0, -1e4], [-2.0, -30.0, -5.0]].into_dyn());
-        assert_eq!(found, Range { min: -5.0, max: 1.0 });
+        let found = range(&array![[1.0, -3.0, -1e4], [-2.0, -30.0, -5.0], [0.0, 0.0, -1.0]].into_dyn());
+        assert_eq!(found, Range { min: -16.0, max: 1.0 });
     }
 }

@@ -20,6 +20,7 @@ mod scalar;
 mod simplify;
 mod sink_reshape;
 mod sink_transpose;
+pub mod split_weights;
 mod square;
 #[cfg(test)]
 mod testing;
