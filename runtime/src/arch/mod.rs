@@ -6,6 +6,8 @@
 use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
 pub mod dsp;
+#[cfg(all(target_arch = "riscv32", target_feature = "m"))]
+mod rv32;
 #[cfg(teff_core = "v6m")]
 mod v6m;
 
@@ -29,8 +31,10 @@ pub use crate::kernels::rows::portable as rows;
 pub use crate::kernels::scan::portable as scan;
 pub use crate::kernels::softmax::portable as softmax;
 
-#[cfg(not(teff_core = "v6m"))]
+#[cfg(not(any(teff_core = "v6m", all(target_arch = "riscv32", target_feature = "m"))))]
 pub use crate::kernels::dot::block4 as dot4;
+#[cfg(all(target_arch = "riscv32", target_feature = "m"))]
+pub use rv32::dot4;
 #[cfg(teff_core = "v6m")]
 pub use v6m::dot4;
 

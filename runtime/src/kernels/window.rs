@@ -43,4 +43,15 @@ impl Window {
         let end = (input + pad).saturating_sub(origin).div_ceil(dilation).min(kernel);
         (start..end.max(start), (origin + start * dilation).saturating_sub(pad).min(input))
     }
+
+    /// Where the window of output `(oy, ox)` begins, in pixels, if it holds no padding and its taps are neighbours in a row.
+    #[inline(always)]
+    pub fn inside(&self, oy: usize, ox: usize) -> Option<usize> {
+        let [in_h, in_w] = self.input;
+        let y = (oy * self.stride[0]).checked_sub(self.pad[0])?;
+        let x = (ox * self.stride[1]).checked_sub(self.pad[1])?;
+        let last = y + self.kernel[0].checked_sub(1)? * self.dilation[0];
+        let fits = last < in_h && x + self.kernel[1] <= in_w;
+        (fits && self.dilation[1] == 1).then_some(y * in_w + x)
+    }
 }

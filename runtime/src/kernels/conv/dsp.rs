@@ -1,7 +1,7 @@
 //! Convolution as a matrix product of gathered windows, by pairs of 16-bit products.
 
+use super::Conv2d;
 use super::portable::gather;
-use super::{Conv2d, Window};
 use crate::arch::dsp::copy_rows;
 use crate::arch::elements;
 use crate::kernels::Unary;
@@ -36,7 +36,7 @@ pub fn conv2d(p: &Conv2d<i8>, mut operands: Unary<'_, i8>, w: &[i8], scratch: &m
             let patches = patches.get_mut(..count.checked_mul(depth)?)?;
             let image = operands.x().get(n * image_len..)?.get(..image_len)?;
             for patch in patches.chunks_exact_mut(depth.max(1)) {
-                match inside(&p.window, oy, ox) {
+                match p.window.inside(oy, ox) {
                     Some(at) => copy_rows(image.get(at * p.in_channels..)?, row_step, p.window.kernel[0], patch)?,
                     None => gather(&p.window, image, p.in_channels, p.in_channels, (oy, ox), p.pad_value, patch)?,
                 }
@@ -51,14 +51,4 @@ pub fn conv2d(p: &Conv2d<i8>, mut operands: Unary<'_, i8>, w: &[i8], scratch: &m
         }
     }
     Some(())
-}
-
-/// Where the window of output `(oy, ox)` begins, in pixels, if it holds no padding and its rows are whole.
-#[inline(always)]
-fn inside(window: &Window, oy: usize, ox: usize) -> Option<usize> {
-    let [in_h, in_w] = window.input;
-    let y = (oy * window.stride[0]).checked_sub(window.pad[0])?;
-    let x = (ox * window.stride[1]).checked_sub(window.pad[1])?;
-    let fits = y + (window.kernel[0] - 1) * window.dilation[0] < in_h && x + window.kernel[1] <= in_w;
-    (fits && window.dilation[1] == 1).then_some(y * in_w + x)
 }

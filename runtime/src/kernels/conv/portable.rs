@@ -49,6 +49,13 @@ pub(super) fn gather<E: Copy>(
 ) -> Option<()> {
     let [_, in_w] = window.input;
     let [kernel_h, kernel_w] = window.kernel;
+    if let (true, Some(at)) = (group_channels == channels, window.inside(oy, ox)) {
+        for (i, line) in patch.chunks_exact_mut((kernel_w * channels).max(1)).enumerate() {
+            let values = image.get((at + i * window.dilation[0] * in_w) * channels..)?.get(..line.len())?;
+            line.iter_mut().zip(values).for_each(|(to, &from)| *to = from);
+        }
+        return Some(());
+    }
     let per_group = (kernel_h * kernel_w * group_channels).max(1);
     for (g, patch) in patch.chunks_exact_mut(per_group).enumerate() {
         for (i, line) in patch.chunks_exact_mut((kernel_w * group_channels).max(1)).enumerate() {

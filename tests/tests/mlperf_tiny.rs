@@ -1,0 +1,84 @@
+//! The five models of MLPerf Tiny on emulated cores, operator by operator, within the budgets of `tests/budgets.toml`.
+//!
+//! The models lie beside the repository, in `../shared`, and are converted here from their float form, calibrated on their
+//! stored inputs; where they do not lie there, these tests say so. The bits are checked too: the firmware compares each
+//! step with this machine.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use ndarray::{ArrayD, Axis};
+use ndarray_npy::NpzReader;
+use teff_tests::{budget, in_ci, skip};
+use teff_tools::aligned::AlignedBytes;
+use teff_tools::board::{self, bench};
+use teff_tools::convert::{Options, convert};
+use teff_tools::{import, passes};
+
+/// Key, and name of the float model.
+const MODELS: [(&str, &str); 5] = [
+    ("kws", "kws_ref_model_float32"),
+    ("vww", "vww_96_float32"),
+    ("ic", "pretrainedResnet_float32"),
+    ("ad", "ad01_float32"),
+    ("sww", "str_ww_ref_model_float32"),
+];
+
+/// The model as the converter makes it.
+fn converted(folder: &Path, key: &str, name: &str) -> AlignedBytes {
+    let path = folder.join(format!("{name}.onnx"));
+    let mut graph = import::load(&path, &import::Options::default()).expect("the model is read");
+    passes::run(&mut graph).expect("the passes run");
+    let mut npz = NpzReader::new(File::open(folder.join(format!("{key}_io.npz"))).expect("inputs")).expect("an npz");
+    let x: ArrayD<f32> = npz.by_name("x_f32").expect("inputs of float32");
+    let to_device = |x: ArrayD<f32>| match &graph.inputs[0].perm {
+        Some(perm) => x.permuted_axes(perm.as_slice()).as_standard_layout().into_owned(),
+        None => x,
+    };
+    let samples: Vec<Vec<ArrayD<f32>>> =
+        x.outer_iter().map(|x| vec![to_device(x.to_owned().insert_axis(Axis(0)))]).collect();
+    convert(&graph, &samples, &Options::default(), &|| {}).expect("the model converts").file
+}
+
+/// Measures the models `keys` on a machine.
+fn within_budgets(machine: &str, keys: &[&str]) {
+    let machine = bench::by_name(machine).expect("it is in the table");
+    if let Err(why) = board::availability(machine) {
+        assert!(!in_ci(), "{} cannot be tested, and in CI nothing is skipped: {why}", machine.name);
+        return skip(machine.name, &why);
+    }
+    let Some(folder) = teff_tests::shared("mlperf-tiny") else { return };
+    let work = tempfile::tempdir().expect("a folder");
+    for (key, name) in MODELS.into_iter().filter(|(key, _)| keys.contains(key)) {
+        let file = converted(&folder, key, name);
+        let path = work.path().join(format!("{key}.teff"));
+        fs::write(&path, &file[..]).expect("it can be written");
+        let report = bench::measure(machine, &path, &file).unwrap_or_else(|error| panic!("{key}: {error:#}"));
+        let figures =
+            [("instructions", report.instructions), ("code_flash", report.code_flash), ("arena", report.arena as u64)];
+        budget::check(&format!("mlperf-tiny.{key}.{}", machine.name), &figures);
+    }
+}
+
+/// Every model where most of the kernels are.
+#[test]
+fn cortex_m4() {
+    within_budgets("mps2-an386", &["kws", "vww", "ic", "ad", "sww"]);
+}
+
+// A firmware is built for each figure: one or two models show the others.
+
+#[test]
+fn cortex_m0() {
+    within_budgets("mps2-an385-m0", &["kws", "ad"]);
+}
+
+#[test]
+fn cortex_m55() {
+    within_budgets("mps3-an547", &["kws"]);
+}
+
+#[test]
+fn rv32imc() {
+    within_budgets("riscv-virt-imc", &["kws", "ad"]);
+}
