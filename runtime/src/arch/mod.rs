@@ -26,6 +26,9 @@ pub use crate::kernels::rectifier::portable as rectifier;
 pub use crate::kernels::recurrence::portable as recurrence;
 pub use crate::kernels::reduce::portable as reduce;
 pub use crate::kernels::resample::portable as resample;
+#[cfg(teff_core = "dsp")]
+pub use crate::kernels::row_linear::dsp as row_linear;
+#[cfg(not(teff_core = "dsp"))]
 pub use crate::kernels::row_linear::portable as row_linear;
 pub use crate::kernels::rows::portable as rows;
 pub use crate::kernels::scan::portable as scan;

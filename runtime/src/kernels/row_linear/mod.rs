@@ -1,6 +1,7 @@
 //! Matrix products of narrow rows (see [`super::rows`]) and weights of 8, 4 or 2 bits, and what follows on them.
 
 mod drive;
+pub mod dsp;
 mod epilogue;
 pub mod lanes;
 pub mod portable;
