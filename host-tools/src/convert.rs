@@ -56,13 +56,44 @@ pub struct Converted {
 /// # Errors
 /// If calibration is needed and fails, or a node has no form in the runtime; the message names the node.
 pub fn convert(graph: &Graph, samples: &dyn Samples, options: &Options, tick: &(dyn Fn() + Sync)) -> Result<Converted> {
-    let mut graph = graph.clone();
-    let missing = quantize::uncalibrated(&graph);
-    ensure!(missing.is_empty() || !samples.is_empty(), "{}", calibration_wanted(&graph, &missing));
-    let mut ranges = match missing.is_empty() {
-        true => vec![None; graph.values.len()],
-        false => calibrate::calibrate(&graph, &Rollout::new(&graph, samples)?, options.method, tick)?,
+    let missing = quantize::uncalibrated(graph);
+    ensure!(missing.is_empty() || !samples.is_empty(), "{}", calibration_wanted(graph, &missing));
+    if missing.is_empty() {
+        return finish(graph, vec![None; graph.values.len()], samples, options);
+    }
+    let methods: &[Method] = match options.method {
+        // State makes a sample a run of several: their outputs are not compared.
+        Method::Auto if graph.states.is_empty() => &calibrate::CANDIDATES,
+        Method::Auto => &[Method::MinMax],
+        ref method => std::slice::from_ref(method),
     };
+    let ranges = calibrate::calibrate(graph, &Rollout::new(graph, samples)?, methods, tick)?;
+    let mut candidates = ranges.into_iter().map(|ranges| finish(graph, ranges, samples, options));
+    let mut best = candidates.next().context("no method of calibration")??;
+    if methods.len() > 1 {
+        let reference = calibrate::Reference::new(graph, samples)?;
+        // Models that read or give integers are not compared: the first method serves.
+        if let Ok(mut score) = reference.fidelity(&best.file) {
+            for candidate in candidates {
+                let candidate = candidate?;
+                let found: calibrate::Fidelity = reference.fidelity(&candidate.file)?;
+                if found.better_than(&score) {
+                    (best, score) = (candidate, found);
+                }
+            }
+        }
+    }
+    Ok(best)
+}
+
+/// Converts with these ranges.
+fn finish(
+    graph: &Graph,
+    mut ranges: Vec<Option<Range>>,
+    samples: &dyn Samples,
+    options: &Options,
+) -> Result<Converted> {
+    let mut graph = graph.clone();
     for (port, range) in graph.inputs.iter().zip(&options.input_ranges) {
         if range.is_some() {
             ranges[port.value.0] = *range;

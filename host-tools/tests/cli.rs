@@ -163,7 +163,9 @@ fn mnist_teff() -> &'static (Bench, Value) {
         let bench = Bench::new();
         let [onnx, calibration, labels] =
             ["model.onnx", "calibration.npz", "labels.txt"].map(|name| path(&mnist(), name));
-        let args = ["convert", &onnx, "--calibration", &calibration, "--labels", &labels, "-o", "m.teff", "--json"];
+        let method = ["--method", "min-max"];
+        let args = [&["convert", &onnx, "--calibration", &calibration, "--labels", &labels], &method[..]].concat();
+        let args = [&args[..], &["-o", "m.teff", "--json"]].concat();
         let said = bench.teff(&args).json();
         (bench, said)
     })
@@ -188,7 +190,8 @@ fn shipped_files_are_what_their_command_makes() {
     for name in ["lightcnn-mnist", "lightcnn-fashion"] {
         let folder = mnist().join("..").join(name);
         let [onnx, calibration, labels] = ["model.onnx", "calibration.npz", "labels.txt"].map(|f| path(&folder, f));
-        bench.teff(&["convert", &onnx, "--calibration", &calibration, "--labels", &labels, "-o", "again.teff"]).text();
+        let args = ["convert", &onnx, "--calibration", &calibration, "--method", "min-max", "--labels", &labels];
+        bench.teff(&[&args[..], &["-o", "again.teff"]].concat()).text();
         let same = fs::read(bench.at("again.teff")).unwrap() == fs::read(folder.join("model.teff")).unwrap();
         assert!(same, "models/{name}/model.teff is not what `teff convert` makes now: renew it as its card says");
     }
@@ -361,6 +364,8 @@ fn an_unsupported_model_leaves_the_old_file_alone() {
     bench.npz("nan.npz", &noise(&[2, 1, 6, 6]).mapv(|_| f32::NAN), None);
     let convert = ["convert", "tiny.onnx", "--calibration", "nan.npz"];
     bench.teff(&convert).failed_with(&["not finite"]);
+    let nothing_to_go_by = ["convert", "tiny.onnx", "-o", "tiny.teff"];
+    bench.teff(&nothing_to_go_by).failed_with(&["the model is not quantized", "--calibration"]);
     assert_eq!(fs::read(bench.at("tiny.teff")).unwrap(), before);
     let onto_itself = ["convert", "tiny.onnx", "--calibration", "x.npz", "-o", "tiny.onnx"];
     bench.teff(&onto_itself).failed_with(&["would replace the model"]);
@@ -371,7 +376,6 @@ fn wrong_usage_exits_with_2() {
     let bench = Bench::new();
     let wrong: &[&[&str]] = &[
         &[],
-        &["convert", "m.onnx"],
         &["convert", "m.onnx", "--calibration", "x.npz", "--method", "guess"],
         &["convert", "m.onnx", "--calibration", "x.npz", "--input", "x"],
         &["eval", "m.teff", "--data", "x.npz", "--layers"],

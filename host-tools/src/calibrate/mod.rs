@@ -1,5 +1,6 @@
 //! Calibration: the range of every activation over a set of samples.
 
+mod choice;
 mod histogram;
 mod logits;
 
@@ -12,6 +13,7 @@ use rayon::prelude::*;
 
 use crate::ir::eval::eval_observed;
 use crate::ir::{Graph, ValueId};
+pub(crate) use choice::{CANDIDATES, Fidelity, Reference};
 use histogram::Histogram;
 
 /// A set of inputs.
@@ -50,6 +52,9 @@ pub enum Method {
     Percentile(f64),
     /// The range with the smallest mean squared error of int8 quantization, rounding and saturation together.
     Mse,
+    /// The one of several methods whose integer model agrees best with the float model on the calibration set: most
+    /// often in the largest element of outputs that are vectors, and then in the squared error of all outputs.
+    Auto,
 }
 
 impl FromStr for Method {
@@ -59,13 +64,14 @@ impl FromStr for Method {
         match text.split_once(':') {
             None if text == "min-max" => Ok(Self::MinMax),
             None if text == "mse" => Ok(Self::Mse),
+            None if text == "auto" => Ok(Self::Auto),
             None if text == "percentile" => Ok(Self::Percentile(99.99)),
             Some(("percentile", p)) => {
                 let p: f64 = p.parse().with_context(|| format!("percentile:{p}: not a number"))?;
                 ensure!(p > 50.0 && p <= 100.0, "percentile:{p}: must be above 50 and at most 100");
                 Ok(Self::Percentile(p))
             }
-            _ => bail!("unknown calibration method {text:?}: one of min-max, percentile, percentile:P, mse"),
+            _ => bail!("unknown calibration method {text:?}: one of auto, min-max, percentile, percentile:P, mse"),
         }
     }
 }
@@ -76,6 +82,7 @@ impl fmt::Display for Method {
             Self::MinMax => write!(f, "min-max"),
             Self::Percentile(p) => write!(f, "percentile:{p}"),
             Self::Mse => write!(f, "mse"),
+            Self::Auto => write!(f, "auto"),
         }
     }
 }
@@ -89,9 +96,11 @@ pub struct Range {
     pub max: f32,
 }
 
-/// The range of each value of `graph` over `samples`; `None` for constants and for values that no node computes.
+/// The range of each value of `graph` over `samples`, by each of the `methods`; `None` for constants and for values that
+/// no node computes.
 ///
-/// `tick` is called after each sample and pass, [`passes`] times `samples.len()` calls in all. Graph inputs keep their
+/// `tick` is called after each sample and pass, as often as [`passes`] of the method that wants most says times
+/// `samples.len()` in all. Graph inputs keep their
 /// smallest and largest value whatever the method.
 ///
 /// # Errors
@@ -99,9 +108,9 @@ pub struct Range {
 pub fn calibrate(
     graph: &Graph,
     samples: &dyn Samples,
-    method: Method,
+    methods: &[Method],
     tick: &(dyn Fn() + Sync),
-) -> Result<Vec<Option<Range>>> {
+) -> Result<Vec<Vec<Option<Range>>>> {
     ensure!(!samples.is_empty(), "the calibration set is empty");
     let count = graph.values.len();
     let merge = |mut a: Vec<Option<Range>>, b: Vec<Option<Range>>| {
@@ -134,8 +143,8 @@ pub fn calibrate(
         })
         .try_reduce(|| vec![None; count], |a, b| Ok(merge(a, b)))?;
     let extremes = logits::spread(graph, extremes);
-    if method == Method::MinMax {
-        return Ok(extremes);
+    if methods.iter().all(|&method| passes(method) == 1) {
+        return Ok(vec![extremes; methods.len()]);
     }
 
     let empty = || -> Vec<Option<Histogram>> { extremes.iter().map(|r| r.map(Histogram::new)).collect() };
@@ -158,18 +167,21 @@ pub fn calibrate(
             }
             Ok(a)
         })?;
-    let chosen = histograms.par_iter().map(|h| {
-        h.as_ref().map(|h| match method {
-            Method::MinMax => h.range(),
-            Method::Percentile(p) => h.percentile(p),
-            Method::Mse => h.least_squared_error(),
-        })
+    let by_method = methods.iter().map(|method| {
+        let chosen = histograms.par_iter().map(|h| {
+            h.as_ref().map(|h| match method {
+                Method::MinMax => h.range(),
+                Method::Percentile(p) => h.percentile(*p),
+                Method::Mse | Method::Auto => h.least_squared_error(),
+            })
+        });
+        let mut chosen: Vec<Option<Range>> = chosen.collect();
+        for port in &graph.inputs {
+            chosen[port.value.0] = extremes[port.value.0];
+        }
+        chosen
     });
-    let mut chosen: Vec<Option<Range>> = chosen.collect();
-    for port in &graph.inputs {
-        chosen[port.value.0] = extremes[port.value.0];
-    }
-    Ok(chosen)
+    Ok(by_method.collect())
 }
 
 /// Smallest and largest element.

@@ -55,8 +55,9 @@ pub(super) struct Args {
     /// The calibration set is then one sequence
     #[arg(long = "state", value_name = "IN=OUT", value_parser = parse_state)]
     pub(super) states: Vec<(String, String)>,
-    /// How ranges are chosen: min-max, percentile, percentile:P (such as 99.9), or mse
-    #[arg(long, default_value = "min-max")]
+    /// How ranges are chosen: min-max, percentile, percentile:P (such as 99.9), mse, or auto, which tries these and takes
+    /// the one whose int8 model agrees best with the float model on the calibration set
+    #[arg(long, default_value = "auto")]
     pub(super) method: Method,
     /// Names of the classes, a line each
     #[arg(long, value_name = "FILE")]
