@@ -110,25 +110,35 @@ fn shifted<const BITS: usize, const N: usize>(rows: [&[u32]; N], x: &[i16], pair
 /// `Σ code · x` of each row.
 #[inline(always)]
 fn codes<const BITS: usize, const N: usize>(rows: [&[u32]; N], pairs: &[u32]) -> [i32; N] {
-    let mut acc = [0_i32; N];
-    let mut rows = rows.map(|row| row.iter());
-    for pairs in pairs.chunks_exact(16 / BITS) {
-        for (acc, row) in acc.iter_mut().zip(rows.iter_mut()) {
-            let Some(&word) = row.next() else { continue };
-            match (BITS, pairs) {
-                (8, &[even, odd]) => *acc = smlad(sxtb16_odd(word), odd, smlad(sxtb16(word), even, *acc)),
-                (4, pairs) => {
-                    for (k, &pair) in pairs.iter().enumerate() {
-                        *acc = smlad((word >> (4 * k)) & 0x000F_000F, pair, *acc);
-                    }
-                }
-                (_, pairs) => {
-                    for (k, &pair) in pairs.iter().enumerate() {
-                        *acc = smlad((word >> (2 * k)) & 0x0003_0003, pair, *acc);
-                    }
-                }
+    let mut sums = [0_i32; N];
+    let pairs = pairs.chunks_exact(16 / BITS);
+    match *rows.as_slice() {
+        // Plain variables, so that they stay in registers.
+        [a, b, c, d] => {
+            let mut acc = (0, 0, 0, 0);
+            for ((((x, &a), &b), &c), &d) in pairs.zip(a).zip(b).zip(c).zip(d) {
+                acc.0 = word::<BITS>(a, x, acc.0);
+                acc.1 = word::<BITS>(b, x, acc.1);
+                acc.2 = word::<BITS>(c, x, acc.2);
+                acc.3 = word::<BITS>(d, x, acc.3);
+            }
+            sums.iter_mut().zip([acc.0, acc.1, acc.2, acc.3]).for_each(|(sum, acc)| *sum = acc);
+        }
+        _ => {
+            for (sum, row) in sums.iter_mut().zip(rows) {
+                *sum = pairs.clone().zip(row).fold(0, |acc, (x, &w)| word::<BITS>(w, x, acc));
             }
         }
     }
-    acc
+    sums
+}
+
+/// `acc + Σ code · x` of a word of weights.
+#[inline(always)]
+fn word<const BITS: usize>(w: u32, pairs: &[u32], acc: i32) -> i32 {
+    match (BITS, pairs) {
+        (8, &[even, odd]) => smlad(sxtb16_odd(w), odd, smlad(sxtb16(w), even, acc)),
+        (4, pairs) => (0..).zip(pairs).fold(acc, |acc, (k, &x)| smlad((w >> (4 * k)) & 0x000F_000F, x, acc)),
+        (_, pairs) => (0..).zip(pairs).fold(acc, |acc, (k, &x)| smlad((w >> (2 * k)) & 0x0003_0003, x, acc)),
+    }
 }
