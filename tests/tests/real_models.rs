@@ -111,6 +111,7 @@ const MODELS: &[Named] = &[
     named("ppocr_det", 0.98),
     named("livekit_embedding", 0.98),
     named("livekit_melspectrogram", 0.88),
+    named("basic_pitch", 0.86),
     named("speechmos_v8", 0.98),
     Named { name: "dtln_1", state: Some(("input_3", "tf_op_layer_stack_2")), int8: 0.98 },
     Named { name: "dtln_2", state: Some(("input_5", "tf_op_layer_stack_5")), int8: 0.98 },

@@ -10,42 +10,35 @@ use super::typed::{Importer, Weights, Wire};
 use crate::ir::ValueId;
 use crate::ops::{add::Add, concat::Concat, conv2d::Conv2d, pad::Pad, slice::Slice};
 
-/// The geometry of a convolution or pool as two windows; one spatial axis is a row (H = 1).
-pub(super) struct Geometry {
-    pub(super) kernel: [usize; 2],
-    pub(super) stride: [usize; 2],
-    pub(super) dilation: [usize; 2],
-    pub(super) pad: [usize; 4],
+/// The window of a convolution or pool along one axis.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    pub(super) kernel: usize,
+    pub(super) stride: usize,
+    pub(super) dilation: usize,
+    pub(super) before: usize,
+    pub(super) after: usize,
+    /// Number of positions.
+    pub(super) positions: usize,
 }
 
-impl Geometry {
-    /// The windows of `spec` on an image of the shape `input`.
-    pub(super) fn new(spec: &PoolSpec, input: &[usize]) -> Result<Self> {
-        let rank = spec.rank();
-        ensure!((1..=2).contains(&rank), "only one or two spatial axes are supported, this has {rank}");
+impl Span {
+    /// A window of one element at one position: the axis that makes a row an image.
+    pub(super) const POINT: Self = Self { kernel: 1, stride: 1, dilation: 1, before: 0, after: 0, positions: 1 };
+
+    /// The windows of `spec` along the spatial axes of a tensor of the shape `input`.
+    pub(super) fn of(spec: &PoolSpec, input: &[usize]) -> Result<Vec<Self>> {
         let data = spec.data_format.shape(input)?;
         let padding = spec.computed_padding(data.hw_dims());
-        let two = |of: &dyn Fn(usize) -> usize, missing: usize| match rank {
-            1 => [missing, of(0)],
-            _ => [of(0), of(1)],
+        let span = |i: usize| {
+            let (kernel, stride, dilation) = (spec.kernel_shape[i], spec.stride(i), spec.dilation(i));
+            let (before, positions) = (padding[i].pad_before, padding[i].convoluted.max(1));
+            // Ceil mode reaches over the padding: as much is added as the last window needs.
+            let needed = (positions - 1) * stride + (kernel - 1) * dilation + 1;
+            let after = needed.saturating_sub(data.hw_dims()[i] + before);
+            Self { kernel, stride, dilation, before, after, positions }
         };
-        let before = two(&|i| padding[i].pad_before, 0);
-        // Ceil mode reaches over the padding: as much is added as the last window needs.
-        let after = two(
-            &|i| {
-                let p = &padding[i];
-                let extent = (spec.kernel_shape[i] - 1) * spec.dilation(i) + 1;
-                let needed = (p.convoluted.max(1) - 1) * spec.stride(i) + extent;
-                needed.saturating_sub(data.hw_dims()[i] + p.pad_before)
-            },
-            0,
-        );
-        Ok(Geometry {
-            kernel: two(&|i| spec.kernel_shape[i], 1),
-            stride: two(&|i| spec.stride(i), 1),
-            dilation: two(&|i| spec.dilation(i), 1),
-            pad: [before[0], before[1], after[0], after[1]],
-        })
+        Ok((0..spec.rank()).map(span).collect())
     }
 }
 
@@ -63,8 +56,12 @@ impl Importer<'_> {
             let kernel = kernel.moved(|kernel| op.kernel_fmt.kernel_as_group_o_i_hw(kernel, op.group))?;
             return self.conv3d(node, op, x, &kernel, &bias);
         }
-        let geometry = Geometry::new(&op.pool_spec, &self.dims(x))?;
-        let [kh, kw] = geometry.kernel;
+        let [h, w] = match *Span::of(&op.pool_spec, &self.dims(x))?.as_slice() {
+            [w] => [Span::POINT, w],
+            [h, w] => [h, w],
+            _ => bail!("only one to three spatial axes are supported"),
+        };
+        let [kh, kw] = [h.kernel, w.kernel];
         let (outputs, per_group) = (op.output_channels(), op.input_channels() / op.group);
         // (group, O/group, I/group, KH·KW) → (O, KH, KW, I/group)
         let weights = kernel.moved(|kernel| op.kernel_fmt.kernel_as_group_o_i_hw(kernel, op.group))?;
@@ -75,8 +72,14 @@ impl Importer<'_> {
         let mut operands = vec![self.enter_nhwc(&node.name, x, op.pool_spec.data_format)?];
         operands.push(weights.add_to(&mut self.graph, format!("{}.weight", node.name)));
         operands.extend(self.conv_bias(&node.name, &bias, outputs)?);
-        let Geometry { kernel, stride, dilation, pad } = geometry;
-        let conv = Conv2d { kernel, stride, pad, dilation, groups: op.group, clamp: None };
+        let conv = Conv2d {
+            kernel: [kh, kw],
+            stride: [h.stride, w.stride],
+            pad: [h.before, w.before, h.after, w.after],
+            dilation: [h.dilation, w.dilation],
+            groups: op.group,
+            clamp: None,
+        };
         let mut y = self.push(&node.name, conv, &operands)?;
         if let Some(bias) = computed {
             let len = self.dims(bias).iter().product();

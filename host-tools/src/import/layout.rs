@@ -10,6 +10,9 @@ use super::typed::{Importer, Wire, constant};
 use crate::ir::{Kind, ValueId};
 use crate::ops::{concat::Concat, expand::Expand, gather::Gather, pad::Pad, resample2d::Taps, slice::Slice};
 
+/// Longest axis whose padding is one table of all its elements.
+const LONGEST_TABLE: usize = 4096;
+
 impl Importer<'_> {
     pub(super) fn layout(&mut self, node: &TypedNode, inputs: &[Wire]) -> Result<ValueId> {
         let op = node.op();
@@ -99,14 +102,32 @@ impl Importer<'_> {
         x: ValueId,
         source: impl Fn(i64, i64) -> i64,
     ) -> Result<ValueId> {
-        let dims = self.dims(x);
-        let taps = dims.iter().zip(&op.pads).map(|(&len, &(before, after))| {
-            let (len, before, after) = (len as i64, before as i64, after as i64);
-            let outputs = (-before..len + after).map(|i| vec![(source(i, len) as usize, 1.0)]);
-            (before + after > 0).then(|| Taps::new(outputs))
-        });
-        let taps = taps.collect();
-        self.resample(&node.name, x, taps)
+        let (dims, name) = (self.dims(x), &node.name);
+        let mut y = x;
+        let mut taps = vec![None; dims.len()];
+        for (axis, (&len, &(before, after))) in dims.iter().zip(&op.pads).enumerate() {
+            let whole = len as i64;
+            let sources = |range: std::ops::Range<i64>| range.map(|i| source(i, whole) as usize).collect::<Vec<_>>();
+            let (front, back) = (sources(-(before as i64)..0), sources(whole..whole + after as i64));
+            if len + before + after <= LONGEST_TABLE {
+                let all = front.into_iter().chain(0..len).chain(back);
+                taps[axis] = (before + after > 0).then(|| Taps::new(all.map(|i| vec![(i, 1.0)])));
+                continue;
+            }
+            // Of a long axis only what is added goes through a table.
+            let mut parts = vec![y];
+            for (role, indices) in [("front", front), ("back", back)] {
+                let (Some(&first), Some(&last)) = (indices.iter().min(), indices.iter().max()) else { continue };
+                let slice = Slice { axis, start: first, end: last + 1, step: 1 };
+                let piece = self.push(&format!("{name}.{role}"), slice, &[y])?;
+                let mut piece_taps = vec![None; dims.len()];
+                piece_taps[axis] = Some(Taps::new(indices.iter().map(|i| vec![(i - first, 1.0)])));
+                let piece = self.resample(&format!("{name}.{role}.turned"), piece, piece_taps)?;
+                parts.insert(if role == "front" { 0 } else { parts.len() }, piece);
+            }
+            y = self.push(&format!("{name}.axis{axis}"), Concat { axis }, &parts)?;
+        }
+        self.resample(name, y, taps)
     }
 
     /// A gather; one whose constant indices come in even steps is a slice.

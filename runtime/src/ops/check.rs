@@ -155,8 +155,8 @@ pub(super) struct Sliding {
     pub(super) pad: [u16; 4],
 }
 
-/// That a window over images `x` gives images `y`, both NHWC and equally many; every size is below 2^15, so that no
-/// index overflows.
+/// That a window over images `x` gives images `y`, both NHWC and equally many; every size of the window is below
+/// 2^15 and the image's below 2^24, so that no index overflows.
 pub(super) fn window(x: [usize; 4], y: [usize; 4], sliding: &Sliding) -> Result<(), OpIssue> {
     let ([in_n, in_h, in_w, _], [out_n, out_h, out_w, _]) = (x, y);
     let [kernel_h, kernel_w] = sliding.kernel;
@@ -175,8 +175,9 @@ fn axis(
     [before, after]: [usize; 2],
 ) -> Result<(), OpIssue> {
     const LIMIT: usize = 1 << 15;
+    const LONGEST: usize = 1 << 24;
     let positive = [kernel, stride, dilation].iter().all(|&v| (1..LIMIT).contains(&v));
-    ensure(positive && [before, after, input].iter().all(|&v| v < LIMIT), OpIssue::Params)?;
+    ensure(positive && [before, after].iter().all(|&v| v < LIMIT) && input < LONGEST, OpIssue::Params)?;
     let reach = kernel.saturating_sub(1).saturating_mul(dilation).saturating_add(1);
     let room = input.saturating_add(before).saturating_add(after).checked_sub(reach);
     let wanted = room.and_then(|room| room.checked_div(stride)).map(|n| n.saturating_add(1));
