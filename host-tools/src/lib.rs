@@ -12,8 +12,8 @@
 //! | [`program`], [`mod@plan`], [`emit`] | lowered steps, memory, and the bytes of the file |
 //! | [`mod@convert`] | all of that in order |
 //!
-//! Beside it stand [`data`] (sample sets), [`report`] (accuracy, per-layer error, costs), [`board`] (emulated boards), [`update`]
-//! (signed models for devices in the field) and
+//! [`interpreter`] runs a `.teff` on real numbers. Beside it stand [`data`] (sample sets), [`report`] (accuracy, per-layer
+//! error, costs), [`board`] (emulated boards), [`update`] (signed models for devices in the field) and
 //! [`cli`], which holds one file a subcommand of `teff`.
 //!
 //! The tools link the very runtime that a board runs: what they compute is what the board will compute.
@@ -25,6 +25,7 @@ pub mod convert;
 pub mod data;
 pub mod emit;
 pub mod import;
+pub mod interpreter;
 pub mod ir;
 pub mod lm;
 pub mod ops;

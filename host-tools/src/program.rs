@@ -1,6 +1,5 @@
 //! A lowered model: steps of the runtime over quantized tensors, before memory is planned and bytes are laid out.
 
-use teff::format::DataType;
 use teff::ops::OpDef;
 
 use crate::quantize::QuantParams;
@@ -25,11 +24,9 @@ pub enum Content {
 pub struct TensorSpec {
     /// Name for reports.
     pub name: String,
-    /// Element type.
-    pub data_type: DataType,
     /// Dimensions.
     pub shape: Vec<usize>,
-    /// Scale and zero point; (1, 0) where they have no meaning.
+    /// Element type, scale and zero point; [`QuantParams::plain`] where these have no meaning.
     pub quant: QuantParams,
     /// Where it is.
     pub content: Content,
@@ -38,7 +35,7 @@ pub struct TensorSpec {
 impl TensorSpec {
     /// Bytes of all elements.
     pub fn byte_len(&self) -> usize {
-        self.shape.iter().product::<usize>() * self.data_type.size()
+        self.shape.iter().product::<usize>() * self.quant.data_type.size()
     }
 }
 

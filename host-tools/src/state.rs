@@ -11,7 +11,7 @@ use crate::calibrate::{Range, Samples};
 use crate::ir::Graph;
 use crate::ir::eval::eval;
 use crate::ops::requantize::Requantize;
-use crate::quantize::QuantParams;
+use crate::quantize::{QuantParams, Width, Widths};
 
 /// A calibration set as one sequence: every sample finds the state that the samples before it have left.
 pub struct Rollout<'s> {
@@ -56,7 +56,7 @@ impl Samples for Rollout<'_> {
 
 /// Gives input and output of every state one quantization, by a last node that converts the one to the other; `ranges`
 /// grows along.
-pub(crate) fn settle(graph: &mut Graph, ranges: &mut Vec<Option<Range>>) -> Result<()> {
+pub(crate) fn settle(graph: &mut Graph, ranges: &mut Vec<Option<Range>>, widths: &Widths) -> Result<()> {
     for at in 0..graph.states.len() {
         let [before, after] = [graph.states[at].input.value, graph.states[at].output.value];
         let largest = |value: crate::ir::ValueId| {
@@ -68,8 +68,9 @@ pub(crate) fn settle(graph: &mut Graph, ranges: &mut Vec<Option<Range>>) -> Resu
         let kept = graph.push(&name, Requantize { to: None }.into(), &[after])?;
         ranges.resize(graph.values.len(), None);
         ranges[kept.0] = Some(Range { min: -largest, max: largest });
+        let width = if widths.int16.contains(&before) { Width::Int16 } else { widths.default };
         for value in [before, kept] {
-            graph.value_mut(value).pin = Some(QuantParams::symmetric(largest));
+            graph.value_mut(value).pin = Some(QuantParams::symmetric(width.data_type(), largest));
         }
         graph.states[at].output.value = kept;
     }

@@ -61,9 +61,15 @@ impl Tensor<'_> {
         reals.next().is_none()
     }
 
+    /// The numbers that elements of the tensor's type are: the bytes of an output, say.
+    pub fn read_integers<'b>(&self, bytes: &'b [u8]) -> impl ExactSizeIterator<Item = i32> + use<'b> {
+        let data_type = self.data_type;
+        bytes.chunks_exact(data_type.size()).map(move |element| integer(data_type, element))
+    }
+
     /// The real numbers that elements of the tensor's type stand for: the bytes of an output, say.
     pub fn read_reals<'b>(&self, bytes: &'b [u8]) -> impl ExactSizeIterator<Item = f32> + use<'_, 'b> {
-        bytes.chunks_exact(self.data_type.size()).map(|element| self.dequantize(integer(self.data_type, element)))
+        self.read_integers(bytes).map(|q| self.dequantize(q))
     }
 }
 

@@ -1,31 +1,18 @@
 //! Running converted models on the host.
 
-use anyhow::{Context, Result, ensure};
-use ndarray::{ArrayD, IxDyn};
-use teff::{Model, Session};
-use teff_tools::aligned::AlignedBytes;
+use anyhow::Result;
+use ndarray::ArrayD;
+use teff::Model;
+use teff_tools::interpreter::Interpreter;
 
-/// Runs `file` on real inputs in the device's layout; gives the real outputs, with the shapes of the tensors.
+/// Runs `file` on real inputs in the device's layout; gives the real outputs, in the device's layout too.
 ///
 /// # Errors
 /// If the file does not verify, or an input has another number of elements.
 pub fn run(file: &[u8], inputs: &[ArrayD<f32>]) -> Result<Vec<ArrayD<f32>>> {
     let model = Model::verify(file)?;
-    let entry = model.entry(0).context("no entry point")?;
-    let mut memory = AlignedBytes::zeroed(model.memory_len());
-    let mut session = Session::new(&model, &mut memory)?;
-    for (i, (port, x)) in entry.inputs().zip(inputs).enumerate() {
-        let tensor = port.tensor().context("no tensor")?;
-        ensure!(tensor.write_reals(session.input(i)?, x.iter().copied()), "input {i} has another number of elements");
-    }
-    session.run()?;
-    let real = |(i, port): (usize, teff::format::Port<'_>)| {
-        let tensor = port.tensor().context("no tensor")?;
-        let values = tensor.read_reals(session.output(i)?).collect();
-        let shape: Vec<usize> = tensor.shape.iter().map(|&d| d as usize).collect();
-        Ok(ArrayD::from_shape_vec(IxDyn(&shape), values)?)
-    };
-    entry.outputs().enumerate().map(real).collect()
+    let outputs = Interpreter::new(&model).run(inputs)?;
+    Ok(outputs.into_iter().map(|output| output.device).collect())
 }
 
 /// Cosine of the angle between two tensors, seen as vectors; 1 if both are zero.

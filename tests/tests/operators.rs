@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 
-use ndarray::{ArrayD, IxDyn};
 use teff::lm::sample;
 use teff::ops::ALL;
 use teff::{Model, Session};
@@ -11,45 +10,39 @@ use teff_tests::cases::language::{self, LanguageCase};
 use teff_tests::cases::{Case, all};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::convert::{Options, convert};
+use teff_tools::interpreter::{Interpreter, seen_inputs};
 use teff_tools::ir::eval::eval;
 use teff_tools::lm::{float, host};
+use teff_tools::quantize::Width;
 use zerocopy::IntoBytes;
 
 /// Converts and runs a case; gives the names of the operators that it used and the CRC of all outputs.
-fn run(case: &Case) -> (HashSet<&'static str>, u32) {
-    let name = &case.name;
-    let converted =
-        convert(&case.graph, &case.samples, &Options::default(), &|| {}).unwrap_or_else(|e| panic!("{name}: {e:#}"));
+fn run(case: &Case, activations: Width) -> (HashSet<&'static str>, u32) {
+    let name = format!("{} in {activations:?}", case.name);
+    let options = Options { keep_int16: case.keep_int16.clone(), activations, ..Options::default() };
+    let converted = convert(&case.graph, &case.samples, &options, &|| {}).unwrap_or_else(|e| panic!("{name}: {e:#}"));
     let model = Model::verify(&converted.file).unwrap();
-    let entry = model.entry(0).unwrap();
     let mut memory = AlignedBytes::zeroed(model.memory_len());
-    let mut session = Session::new(&model, &mut memory).unwrap();
-    session.self_test().unwrap_or_else(|e| panic!("{name}: {e}"));
+    Session::new(&model, &mut memory).unwrap().self_test().unwrap_or_else(|e| panic!("{name}: {e}"));
 
-    // The float graph gets the very inputs that the int8 model sees.
-    let mut inputs = Vec::new();
-    for (i, (port, x)) in entry.inputs().zip(&case.samples[0]).enumerate() {
-        let tensor = port.tensor().unwrap();
-        let bytes = session.input(i).unwrap();
-        assert!(tensor.write_reals(bytes, x.iter().copied()), "{name}");
-        let real = tensor.read_reals(bytes).collect();
-        inputs.push(ArrayD::from_shape_vec(IxDyn(x.shape()), real).unwrap());
-    }
-    session.run().unwrap();
-    let expected = eval(&case.graph, &inputs).unwrap();
+    // The float graph gets the very inputs that the quantized model sees.
+    let inputs = &case.samples[0];
+    let outputs = Interpreter::new(&model).run(inputs).unwrap();
+    let expected = eval(&case.graph, &seen_inputs(&model, inputs).unwrap()).unwrap();
     let mut crc = teff::Crc32::new();
-    for (i, (port, y)) in entry.outputs().zip(&expected).enumerate() {
+    let ports = model.entry(0).unwrap().outputs();
+    for (i, ((port, output), y)) in ports.zip(&outputs).zip(&expected).enumerate() {
         let tensor = port.tensor().unwrap();
-        let found: Vec<f32> = tensor.read_reals(session.output(i).unwrap()).collect();
-        assert_eq!(found.len(), y.len(), "{name}");
+        assert_eq!(output.device.shape(), y.shape(), "{name}");
         // A result outside the calibrated range saturates: that is no fault of the operator.
         let (min, max) = tensor.data_type.range();
         let (low, high) = (tensor.dequantize(min), tensor.dequantize(max));
-        for (at, (&found, &real)) in found.iter().zip(y).enumerate() {
+        let steps = case.steps(activations);
+        for (at, (&found, &real)) in output.device.iter().zip(y).enumerate() {
             let error = (found - real.clamp(low, high)).abs() / tensor.scale;
-            assert!(error <= case.steps, "{name}: output {i}, element {at}: {error:.2} steps off ({found} for {real})");
+            assert!(error <= steps, "{name}: output {i}, element {at}: {error:.2} steps off ({found} for {real})");
         }
-        crc.update(session.output(i).unwrap());
+        crc.update(&output.bytes);
     }
     (model.steps().map(|step| step.op.name).collect(), crc.finish())
 }
@@ -92,25 +85,25 @@ fn every_operator_agrees_with_float_and_with_its_goldens() {
     let mut found = BTreeMap::new();
     let mut covered = HashSet::new();
     for (operator, cases) in all() {
+        let forms = [operator.to_string(), format!("{operator}_s16")];
         for case in cases {
-            let (used, crc) = run(&case);
-            if used.contains(operator) {
-                covered.insert(operator);
+            for (activations, suffix) in [(Width::Int8, ""), (Width::Int16, "_s16")] {
+                let (used, crc) = run(&case, activations);
+                covered.extend(used.into_iter().filter(|name| forms.iter().any(|form| form == name)));
+                let name = format!("{}{suffix}", case.name);
+                assert!(found.insert(name, crc).is_none(), "two cases are named {}", case.name);
             }
-            assert!(found.insert(case.name.clone(), crc).is_none(), "two cases are named {}", case.name);
         }
+        assert!(ALL.iter().any(|op| op.name == operator), "{operator} is no operator of the runtime");
     }
     for case in language::cases() {
         let (used, crc) = run_language(&case);
         covered.extend(used);
         assert!(found.insert(case.name.to_string(), crc).is_none(), "two cases are named {}", case.name);
     }
-    // The converter chooses int8 forms only.
-    let chosen: Vec<_> = ALL.iter().filter(|op| op.id < teff::ops::S16).collect();
-    for op in &chosen {
+    for op in ALL {
         assert!(covered.contains(op.name), "operator {} has no golden case that uses it", op.name);
     }
-    assert_eq!(covered.len(), chosen.len(), "a case file stands for an operator that the runtime does not have");
 
     let text = found.iter().fold(String::new(), |mut text, (name, crc)| {
         writeln!(text, "{name} {crc:08x}").unwrap();

@@ -20,9 +20,9 @@ const ADD_STEP: usize = 2;
 /// x (1,4,4,2) → conv 3×3 → table → add(conv, table): three steps, one of them in place.
 fn small() -> Patient {
     let mut program = Program::default();
-    let quant = QuantParams { scale: 0.5, zero_point: 3 };
     let mut tensor = |name: &str, data_type, shape: &[usize], content| {
-        program.tensor(TensorSpec { name: name.into(), data_type, shape: shape.to_vec(), quant, content })
+        let quant = QuantParams { data_type, scale: 0.5, zero_point: 3 };
+        program.tensor(TensorSpec { name: name.into(), shape: shape.to_vec(), quant, content })
     };
     let x = tensor("x", DataType::I8, &[1, 4, 4, 2], Content::Arena);
     let w = tensor("w", DataType::I8, &[3, 3, 3, 2], Content::Constant((0..54).collect()));

@@ -6,8 +6,9 @@ use rayon::prelude::*;
 use teff::Model;
 
 use super::{Method, Samples};
+use crate::interpreter::Interpreter;
 use crate::ir::{Graph, eval::eval};
-use crate::report::{Interpreter, is_vector};
+use crate::report::is_vector;
 
 /// What [`Method::Auto`] tries, in this order; of equals the first is taken.
 pub(crate) const CANDIDATES: [Method; 5] =
@@ -62,13 +63,11 @@ impl Reference {
     /// If the model does not run on the samples.
     pub(crate) fn fidelity(&self, file: &[u8]) -> Result<Fidelity> {
         let model = Model::verify(file)?;
-        let tensors: Vec<_> = model.entry(0).context("no entry point")?.outputs().map(|p| p.tensor()).collect();
         let compare = |(inputs, expected): &(Tensors, Tensors)| {
             let found = Interpreter::new(&model).run(inputs)?;
             let mut fidelity = Fidelity { agreements: 0, squared_error: 0.0 };
-            for ((found, expected), tensor) in found.iter().zip(expected).zip(&tensors) {
-                let tensor = tensor.as_ref().context("no tensor")?;
-                let reals: Vec<f32> = found.quantized.iter().map(|&q| tensor.dequantize_i8(q)).collect();
+            for (found, expected) in found.iter().zip(expected) {
+                let reals = &found.device;
                 let square = |(a, b): (&f32, &f32)| f64::from(a - b).powi(2);
                 fidelity.squared_error += reals.iter().zip(expected).map(square).sum::<f64>();
                 let same = largest(reals.iter()) == largest(expected.iter());

@@ -47,6 +47,14 @@ fn parse_size(text: &str) -> Result<Size> {
     Ok(size)
 }
 
+/// A number of percent, from 0 to 100.
+pub(super) fn parse_percent(text: &str) -> Result<f64> {
+    let percent: f64 =
+        text.trim_end_matches('%').trim_end().parse().context("wanted a number of percent, such as 0.5")?;
+    ensure!((0.0..=100.0).contains(&percent), "must be from 0 to 100");
+    Ok(percent)
+}
+
 /// `name=1,3,48,192`.
 pub(super) fn parse_input_shape(text: &str) -> Result<(String, Vec<usize>)> {
     let (name, shape) = text.rsplit_once('=').context("wanted NAME=SHAPE, such as image=1,3,48,192")?;
@@ -71,6 +79,8 @@ mod tests {
         assert_eq!(parse_input_shape("a=b=1,3").unwrap(), ("a=b".to_string(), vec![1, 3]));
         assert!(parse_input_shape("a").is_err() && parse_input_shape("a=0").is_err());
         assert_eq!(parse_size("96x48").unwrap(), [96, 48]);
+        assert_eq!([parse_percent("0.5").unwrap(), parse_percent("2 %").unwrap()], [0.5, 2.0]);
+        assert!(["", "NaN", "-1", "101", "much"].iter().all(|text| parse_percent(text).is_err()));
         assert!(parse_size("96").is_err() && parse_size("0x3").is_err());
     }
 

@@ -11,13 +11,16 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use teff::Model;
 
-use super::args::{PreprocessArgs, parse_input_shape, parse_state};
+use super::args::{PreprocessArgs, parse_input_shape, parse_percent, parse_state};
 use super::language::LanguageArgs;
+use super::mixed;
 use super::output;
 use crate::calibrate::{self, Method, Samples};
+use crate::convert::search::{self, SearchReport};
 use crate::convert::{Converted, Options, calibration_wanted, convert};
 use crate::data::{Dataset, InputSpec, Preprocess};
 use crate::ir::Graph;
+use crate::quantize::Width;
 use crate::report::text::{grouped, lines, table};
 use crate::report::{ModelReport, is_vector};
 use crate::{import, passes, quantize};
@@ -27,6 +30,7 @@ use crate::{import, passes, quantize};
 /// A float model is quantized to int8 (weights by channel) with the ranges that its activations take on a calibration
 /// set: 100 to 500 samples of what it will see, such as training samples. A model that is quantized already keeps its
 /// scales and integers, and needs no calibration set.
+/// Where int8 loses too much, activations become int16: all of them, those of some layers, or as few as a goal asks for.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   teff convert model.onnx --calibration calibration.npz --labels labels.txt
@@ -35,6 +39,8 @@ use crate::{import, passes, quantize};
   teff convert denoise.onnx --calibration frames.npz --state h_in=h_out
   teff convert quantized.tflite
   teff convert --lm folder/ --context 256 --weights 4 --text sample.txt -o model.teff
+  teff convert audio.onnx --calibration frames.npz --activations 16
+  teff convert model.onnx --calibration calibration.npz --max-drop 0.5
 
 A calibration set is an .npz (array x, or arrays named as the inputs; the first axis is the sample), or a folder of
 .npy, .png or .jpg. Arrays of uint8 are pixels; arrays of floats go straight to the model.")]
@@ -59,6 +65,16 @@ pub(super) struct Args {
     /// the one whose int8 model agrees best with the float model on the calibration set
     #[arg(long, default_value = "auto")]
     pub(super) method: Method,
+    /// Bits of an activation: 8 or 16. Weights have 8 bits
+    #[arg(long, value_name = "BITS", default_value = "8")]
+    pub(super) activations: Width,
+    /// Layers (or inputs) that read and write int16, by name
+    #[arg(long, value_name = "NODE", num_args = 1.., value_delimiter = ',')]
+    pub(super) keep_int16: Vec<String>,
+    /// Find the fewest activations in int16 with which the model is at most this much worse than float, in percent: of
+    /// samples whose class differs from the float model's, or, if the output is no vector of classes, of cosine distance
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
+    pub(super) max_drop: Option<f64>,
     /// Names of the classes, a line each
     #[arg(long, value_name = "FILE")]
     pub(super) labels: Option<PathBuf>,
@@ -80,6 +96,9 @@ pub(super) struct Args {
 /// What was made.
 #[derive(Serialize)]
 struct Summary {
+    /// With `--max-drop`: which activations are int16, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search: Option<SearchReport>,
     /// The file.
     output: String,
     /// The set it was calibrated on.
@@ -102,6 +121,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
         output: path.display().to_string(),
         calibration: model.metadata_value("calibration").unwrap_or_default().to_string(),
         report: ModelReport::new(&model),
+        search: converted.search.clone(),
     };
     match args.json {
         true => output::print_json(&summary),
@@ -157,13 +177,17 @@ pub(super) fn run(args: &Args) -> Result<Converted> {
     let options = Options {
         method: args.method,
         input_ranges: (0..inputs.len()).map(range).collect(),
+        activations: args.activations,
+        keep_int16: args.keep_int16.clone(),
+        max_drop: args.max_drop,
         metadata,
         debug_names: !args.no_debug_names,
         self_test: !args.no_self_test,
     };
     let nothing: Vec<Vec<ArrayD<f32>>> = Vec::new();
     let samples: &dyn Samples = data.as_ref().map_or(&nothing, |data| data);
-    let bar = output::progress("calibrating", samples.len() * calibrate::passes(args.method));
+    let tried = if args.max_drop.is_some() { search::candidates(&graph).len() } else { 0 };
+    let bar = output::progress("calibrating", samples.len() * calibrate::passes(args.method) + tried);
     let converted = convert(&graph, samples, &options, &|| bar.inc(1));
     bar.finish_and_clear();
     converted.with_context(|| format!("{}: cannot be converted", args.model.display()))
@@ -207,21 +231,27 @@ fn hex(bytes: &[u8]) -> String {
 impl Summary {
     fn render(&self) -> String {
         let mut text = format!("{}, calibration: {}\n\n", self.output, self.calibration);
-        let mut ops: BTreeMap<&str, (usize, u64, usize)> = BTreeMap::new();
+        let mut ops: BTreeMap<&str, (usize, u64, usize, usize)> = BTreeMap::new();
         for step in &self.report.steps {
-            let (steps, macs, parameters) = ops.entry(&step.op).or_default();
+            let (steps, macs, parameters, bytes) = ops.entry(&step.op).or_default();
             *steps += 1;
             *macs += step.macs;
             *parameters += step.parameters;
+            *bytes += step.constant_bytes;
         }
         let totals = &self.report.totals;
-        let mut rows = table(&["operator", ">steps", ">MACs", ">parameters"]);
-        for (op, (steps, macs, parameters)) in ops {
-            rows.add_row([op.to_string(), grouped(steps), grouped(macs), grouped(parameters)]);
+        let mut rows = table(&["operator", ">steps", ">MACs", ">parameters", ">bytes of constants"]);
+        let mut all_bytes = 0;
+        for (op, (steps, macs, parameters, bytes)) in ops {
+            all_bytes += bytes;
+            rows.add_row([op.to_string(), grouped(steps), grouped(macs), grouped(parameters), grouped(bytes)]);
         }
         let steps = grouped(self.report.steps.len());
-        rows.add_row(["all".to_string(), steps, grouped(totals.macs), grouped(totals.parameters)]);
+        rows.add_row(["all".to_string(), steps, grouped(totals.macs), grouped(totals.parameters), grouped(all_bytes)]);
         let _ = write!(text, "{}\n{}", lines(&rows), render_totals(&self.report));
+        if let Some(search) = &self.search {
+            let _ = write!(text, "\n{}", mixed::render(search));
+        }
         text
     }
 }

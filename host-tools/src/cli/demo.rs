@@ -17,8 +17,10 @@ use super::{convert, eval};
 use crate::board::{self, BOARDS, Board, BoardRun};
 use crate::calibrate::{Method, Samples};
 use crate::data::Dataset;
+use crate::interpreter::{Interpreter, quantize_inputs};
+use crate::quantize::Width;
 use crate::report::text::{grouped, lines, table};
-use crate::report::{FloatModel, Interpreter, MemoryMap, ModelReport, evaluate, quantize_inputs};
+use crate::report::{FloatModel, MemoryMap, ModelReport, evaluate};
 
 /// The model that is shown.
 const MODEL: &str = "models/lightcnn-mnist";
@@ -36,6 +38,7 @@ const FRAMES: usize = 100;
 #[command(after_help = "Examples:
   cargo teff demo
   cargo teff demo --board microbit
+  cargo teff demo --activations 16
   cargo teff demo --no-boards
 
 Boards whose target or emulator is not installed are left out, and the demo says what to install.")]
@@ -43,6 +46,9 @@ pub(super) struct Args {
     /// Run this board instead of the three; may be given several times
     #[arg(long = "board", value_name = "NAME", value_parser = PossibleValuesParser::new(BOARDS.iter().map(|b| b.name)))]
     boards: Vec<String>,
+    /// Bits of an activation: 8 or 16
+    #[arg(long, value_name = "BITS", default_value = "8")]
+    activations: Width,
     /// Run no board
     #[arg(long, conflicts_with = "boards")]
     no_boards: bool,
@@ -66,7 +72,8 @@ pub(super) fn main(args: &Args) -> Result<()> {
     fs::create_dir_all(&work).with_context(|| format!("cannot make {}", work.display()))?;
     let teff = work.join("lightcnn-mnist.teff");
 
-    heading("1. Convert: float ONNX → int8 .teff")?;
+    let bits = if args.activations == Width::Int16 { "int16" } else { "int8" };
+    heading(&format!("1. Convert: float ONNX → {bits} .teff"))?;
     let converted = convert::run(&convert::Args {
         model: folder.join("model.onnx"),
         calibration: Some(folder.join("calibration.npz")),
@@ -74,6 +81,9 @@ pub(super) fn main(args: &Args) -> Result<()> {
         inputs: Vec::new(),
         states: Vec::new(),
         method: Method::MinMax,
+        activations: args.activations,
+        keep_int16: Vec::new(),
+        max_drop: None,
         labels: Some(folder.join("labels.txt")),
         preprocess: PreprocessArgs::default(),
         no_debug_names: false,
@@ -136,8 +146,9 @@ fn run_boards(boards: &[&'static Board], model: &Model<'_>, teff: &Path, data: &
     let count = FRAMES.min(data.len());
     for index in 0..count {
         let inputs = data.inputs(index)?;
-        frames.extend(quantize_inputs(model, &inputs)?.concat());
-        expected.extend(interpreter.run(&inputs)?.into_iter().flat_map(|output| output.quantized));
+        frames.extend(quantize_inputs(model, &inputs)?.concat().into_iter().map(u8::cast_signed));
+        let outputs = interpreter.run(&inputs)?.into_iter().flat_map(|output| output.bytes);
+        expected.extend(outputs.map(u8::cast_signed));
     }
     let mut verdicts = Vec::new();
     for &board in boards {

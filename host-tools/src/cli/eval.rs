@@ -163,7 +163,7 @@ pub(super) fn render(evaluation: &Evaluation) -> String {
         }
     };
     row("float .onnx", evaluation.float);
-    row("int8 .teff", evaluation.int8);
+    row(&format!("{} .teff", evaluation.activations), evaluation.teff);
     row("both name the same class", evaluation.agreement);
     let mut text = String::new();
     if !rows.is_empty() {

@@ -13,6 +13,7 @@ mod generate;
 mod inspect;
 mod keygen;
 mod language;
+mod mixed;
 mod output;
 mod push;
 mod run;
@@ -36,7 +37,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Convert(convert::Args),
+    Convert(Box<convert::Args>),
     Run(run::Args),
     Eval(eval::Args),
     Inspect(inspect::Args),

@@ -14,8 +14,9 @@ use super::args::PreprocessArgs;
 use super::output as out;
 use super::teff_file::{TeffFile, open_data};
 use crate::calibrate::Samples;
+use crate::interpreter::{Interpreter, Output};
 use crate::report::text::{self, table};
-use crate::report::{Interpreter, Output, is_vector};
+use crate::report::{is_vector, width_name};
 
 /// Run a .teff model on samples, bit for bit as a board does
 #[derive(Debug, clap::Args)]
@@ -56,8 +57,8 @@ struct OutputReport {
     /// In the ONNX layout.
     shape: Vec<usize>,
     values: Vec<f32>,
-    /// The bytes as the device has them, in its layout.
-    quantized: Vec<i8>,
+    /// The integers as the device has them, in its layout.
+    quantized: Vec<i32>,
     /// The largest, if the output is a vector.
     top: Vec<Class>,
 }
@@ -67,7 +68,7 @@ struct Class {
     class: usize,
     label: Option<String>,
     value: f32,
-    quantized: i8,
+    quantized: i32,
 }
 
 pub(super) fn main(args: &Args) -> Result<()> {
@@ -138,7 +139,8 @@ fn render(model: &Model<'_>, samples: &[SampleReport]) -> String {
             continue;
         }
         let labelled = model.labels().next().is_some();
-        let mut titles = vec![">sample", ">class", ">value", ">int8"];
+        let integer = format!(">{}", width_name(model));
+        let mut titles = vec![">sample", ">class", ">value", integer.as_str()];
         if labelled {
             titles.push("label");
         }

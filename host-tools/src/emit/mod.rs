@@ -217,7 +217,7 @@ fn tensor_tables(program: &Program, plan: &Plan, order: &[usize]) -> Result<(Vec
         };
         let flag = if is_input(t) { FLAG_INPUT } else { 0 };
         descs.push(TensorDesc {
-            data_type: tensor.data_type.code(),
+            data_type: tensor.quant.data_type.code(),
             rank,
             storage: match tensor.content {
                 Content::Constant(_) => 0,

@@ -110,13 +110,10 @@ struct Builder<'n> {
 /// Groups of heads with scales of their own in the cache: more cost memory and were found to gain nothing.
 const SCALE_GROUPS: usize = 1;
 
-/// Scale and zero point of a tensor without either.
-const PLAIN: QuantParams = QuantParams { scale: 1.0, zero_point: 0 };
-
 impl Builder<'_> {
     fn tensor(&mut self, name: String, data_type: DataType, shape: &[usize], scale: f32, content: Content) -> TensorId {
-        let quant = QuantParams { scale, ..PLAIN };
-        self.program.tensor(TensorSpec { name, data_type, shape: shape.to_vec(), quant, content })
+        let quant = QuantParams { scale, ..QuantParams::plain(data_type) };
+        self.program.tensor(TensorSpec { name, shape: shape.to_vec(), quant, content })
     }
 
     fn wide(&mut self, name: String, rows: usize, len: usize) -> TensorId {

@@ -2,6 +2,8 @@
 
 use anyhow::{Result, ensure};
 use ndarray::ArrayD;
+use teff::format::DataType;
+use teff::kernels::Element;
 use teff::ops::{ADD, add};
 
 use crate::program::TensorId;
@@ -38,9 +40,13 @@ impl Lower for Add {
     }
 }
 
-/// Operands and parameters of a sum or difference: both factors share the largest shift at which neither exceeds 2^21.
+/// Operands and parameters of a sum or difference: both factors share the largest shift at which neither exceeds
+/// [`Element::MAX_FACTOR`].
 pub(super) fn sum_params(cx: &mut Lowering<'_>, clamp: Option<&Clamp>) -> Result<([TensorId; 2], add::Params)> {
-    const MAX_FACTOR: f64 = (1 << 21) as f64;
+    let (max_factor, max_shift) = match cx.data_type() {
+        DataType::I16 => (<i16 as Element>::MAX_FACTOR, <i16 as Element>::MAX_SUM_SHIFT),
+        _ => (<i8 as Element>::MAX_FACTOR, <i8 as Element>::MAX_SUM_SHIFT),
+    };
     let operands = [cx.x(0)?, cx.x(1)?];
     let out = f64::from(cx.out_quant()?.scale);
     // An operand whose single step is wider than the output's whole range saturates it: how far it is beyond does not
@@ -49,7 +55,7 @@ pub(super) fn sum_params(cx: &mut Lowering<'_>, clamp: Option<&Clamp>) -> Result
     let factor = |slot| Ok::<_, anyhow::Error>((f64::from(cx.quant(slot)?.scale) / out).min(BEYOND));
     let factors = [factor(0)?, factor(1)?];
     let largest = factors[0].max(factors[1]);
-    let shift = (MAX_FACTOR / largest).log2().floor().min(30.0);
+    let shift = (f64::from(max_factor) / largest).log2().floor().min(max_shift.into());
     ensure!(shift >= 0.0, "the result's range is {largest:.0} times smaller than the operands': calibrate with other samples");
     let [mult_a, mult_b] = factors.map(|f| (f * shift.exp2()).round() as i32);
     let limits = cx.limits(clamp)?;

@@ -2,8 +2,10 @@
 
 use anyhow::{Result, ensure};
 use ndarray::ArrayD;
+use teff::format::DataType;
 use teff::ops::{CLAMP, clamp};
 
+use super::requantize::lower_requantize;
 use super::table::lower_function;
 use crate::quantize::Rule;
 use crate::quantize::lower::{Lower, Lowering};
@@ -60,7 +62,10 @@ impl Lower for Clamp {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         if cx.quant(0)? != cx.out_quant()? {
-            return lower_function(cx, |x| x.clamp(self.min, self.max));
+            return match cx.data_type() {
+                DataType::I16 => lower_requantize(cx, Some(self)),
+                _ => lower_function(cx, |x| x.clamp(self.min, self.max)),
+            };
         }
         let x = cx.x(0)?;
         let limits = cx.limits(Some(self))?;

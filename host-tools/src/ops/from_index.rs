@@ -2,9 +2,9 @@
 
 use anyhow::{Result, ensure};
 use ndarray::ArrayD;
-use teff::ops::{FROM_INDEX, REQUANTIZE, requantize};
+use teff::ops::{FROM_INDEX, requantize};
 
-use super::{HostOp, shape::arity};
+use super::{HostOp, requantize::lower_requantize, shape::arity};
 use crate::ir::Kind;
 use crate::quantize::lower::{Lower, Lowering};
 
@@ -30,10 +30,12 @@ impl HostOp for FromIndex {
 
 impl Lower for FromIndex {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if cx.kind(0)? == Kind::Truth {
+            return lower_requantize(cx, None);
+        }
         let x = cx.x(0)?;
         let factor = 1.0 / f64::from(cx.out_quant()?.scale);
         let params = requantize::Params::new(cx.multiplier(factor)?, cx.limits(None)?);
-        let op = if cx.kind(0)? == Kind::Truth { &REQUANTIZE } else { &FROM_INDEX };
-        cx.step(op, &[x], &params)
+        cx.step(&FROM_INDEX, &[x], &params)
     }
 }

@@ -253,6 +253,11 @@ impl Op {
         self.inner().covers()
     }
 
+    /// See [`Lower::has_int16`].
+    pub fn has_int16(&self) -> bool {
+        self.inner().has_int16()
+    }
+
     /// See [`Lower::lower`].
     ///
     /// # Errors

@@ -43,8 +43,9 @@ impl Lower for Pad {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let x = cx.x(0)?;
-        let [value] = cx.quant(0)?.quantize(self.value).to_le_bytes();
-        let mut params = pad::Params { value: [value, 0, 0, 0], ..Default::default() };
+        let value = cx.quant(0)?.quantized(&[self.value]);
+        let mut params = pad::Params::default();
+        params.value.iter_mut().zip(value).for_each(|(to, byte)| *to = byte);
         ensure!(self.pads.len() <= params.before.len(), "more than {} axes", params.before.len());
         for (axis, &(before, after)) in self.pads.iter().enumerate() {
             (params.before[axis], params.after[axis]) = (small(before)?, small(after)?);

@@ -2,14 +2,14 @@
 
 use anyhow::Result;
 use ndarray::ArrayD;
-use teff::fixed::Multiplier;
-use teff::ops::{REQUANTIZE, requantize};
+use teff::format::DataType;
+use teff::ops::{REQUANTIZE, REQUANTIZE_S8_S16, REQUANTIZE_S16_S8, requantize};
 
 use crate::quantize::QuantParams;
 use crate::quantize::lower::{Lower, Lowering};
-use super::{HostOp, shape::arity};
+use super::{HostOp, clamp::Clamp, shape::arity};
 
-/// The same values under another scale and zero point: rounded and saturated to the given ones, or as the device's
+/// The same values under another scale and zero point, or in another type: rounded and saturated to the given ones, or as the device's
 /// tensor has them.
 ///
 /// With parameters it stands for the quantization that a quantized model prescribes at this point. While the passes
@@ -36,10 +36,19 @@ impl HostOp for Requantize {
 
 impl Lower for Requantize {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let x = cx.x(0)?;
-        let factor = f64::from(cx.quant(0)?.scale) / f64::from(cx.out_quant()?.scale);
-        let Multiplier { mult, shift } = cx.multiplier(factor)?;
-        let params = requantize::Params { mult, limits: cx.limits(None)?, shift, reserved: [0; 3] };
-        cx.step(&REQUANTIZE, &[x], &params)
+        lower_requantize(cx, None)
     }
+}
+
+/// A step that gives its operand the quantization of the result, type included, and bounds it.
+pub(super) fn lower_requantize(cx: &mut Lowering<'_>, clamp: Option<&Clamp>) -> Result<()> {
+    let (from, to) = (cx.quant(0)?, cx.out_quant()?);
+    let op = match (from.data_type, to.data_type) {
+        (DataType::I8, DataType::I16) => &REQUANTIZE_S8_S16,
+        (DataType::I16, DataType::I8) => &REQUANTIZE_S16_S8,
+        _ => &REQUANTIZE,
+    };
+    let x = cx.x(0)?;
+    let factor = cx.multiplier(f64::from(from.scale) / f64::from(to.scale))?;
+    cx.step(op, &[x], &requantize::Params::new(factor, cx.limits(clamp)?))
 }

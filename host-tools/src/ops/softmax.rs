@@ -3,10 +3,11 @@
 use anyhow::{Result, ensure};
 use ndarray::ArrayD;
 use teff::fixed::EXP_INPUT_FRACTION_BITS;
+use teff::format::DataType;
 use teff::ops::{SOFTMAX, softmax};
 
 use crate::quantize::lower::{Lower, Lowering};
-use crate::quantize::{QuantParams, Rule};
+use crate::quantize::{Rule, Span};
 use super::{HostOp, shape::arity};
 
 /// `y[…,i] = exp(x[…,i]) / Σ_j exp(x[…,j])`
@@ -34,14 +35,20 @@ impl HostOp for Softmax {
 
 impl Lower for Softmax {
     fn rule(&self) -> Rule {
-        Rule::Fixed(QuantParams::UNIT)
+        Rule::Fixed(Span::Unit)
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let x = cx.x(0)?;
-        let scale = f64::from(cx.quant(0)?.scale) * f64::from(1_u32 << EXP_INPUT_FRACTION_BITS);
-        let multiplier = scale.round().clamp(1.0, f64::from(u32::MAX)) as u32;
-        cx.step(&SOFTMAX, &[x], &softmax::Params { multiplier, shift: 0, reserved: [0; 3] })
+        let scale = f64::from(cx.quant(0)?.scale);
+        // int8 differences are so coarse that the argument's own fraction bits do; int16 ones get all that fit.
+        let shift = match cx.data_type() {
+            DataType::I16 => (31 - EXP_INPUT_FRACTION_BITS as i32 - scale.log2().ceil() as i32).clamp(0, 31),
+            _ => 0,
+        };
+        let multiplier = (scale * f64::from(EXP_INPUT_FRACTION_BITS as i32 + shift).exp2()).round();
+        let multiplier = multiplier.clamp(1.0, f64::from(u32::MAX)) as u32;
+        cx.step(&SOFTMAX, &[x], &softmax::Params { multiplier, shift: shift as u8, reserved: [0; 3] })
     }
 }
 

@@ -6,7 +6,8 @@ use teff::format::DataType;
 use teff::ops::TABLE;
 
 use crate::quantize::lower::{Lower, Lowering};
-use crate::quantize::{QuantParams, Rule};
+use crate::quantize::interpolate::Interpolation;
+use crate::quantize::{Rule, Span};
 use super::{HostOp, function::Function, shape::arity};
 
 /// `y = f(x)`, element by element: on the device a table with an entry for each of the 256 inputs.
@@ -30,8 +31,8 @@ impl HostOp for Table {
 impl Lower for Table {
     fn rule(&self) -> Rule {
         match self.function {
-            Function::Sigmoid | Function::HardSigmoid { .. } => Rule::Natural(QuantParams::UNIT),
-            Function::Tanh => Rule::Natural(QuantParams::SIGNED_UNIT),
+            Function::Sigmoid | Function::HardSigmoid { .. } => Rule::Natural(Span::Unit),
+            Function::Tanh => Rule::Natural(Span::SignedUnit),
             _ => Rule::Calibrated,
         }
     }
@@ -41,11 +42,18 @@ impl Lower for Table {
     }
 }
 
-/// A step that looks each input value up in the table of `f`: entry `q + 128` is `f` of what q stands for.
+/// A step that computes `f` by a table: in int8 entry `q + 128` is `f` of what q stands for, in int16 `f` is interpolated
+/// within a step of the output.
 pub(super) fn lower_function(cx: &mut Lowering<'_>, f: impl Fn(f32) -> f32) -> Result<()> {
     let (from, to) = (cx.quant(0)?, cx.out_quant()?);
-    let table: Vec<i8> = (i8::MIN..=i8::MAX).map(|q| to.quantize(f(from.dequantize(q)))).collect();
     let x = cx.x(0)?;
-    let table = cx.constant("table", DataType::I8, &[256], &table);
+    if cx.data_type() == DataType::I16 {
+        let table = Interpolation::new(|q| f64::from(f(from.dequantize(q))) / f64::from(to.scale))?;
+        let segments = cx.constant("segments", DataType::I32, &[table.segments.len()], &table.segments);
+        let knots = cx.constant("knots", DataType::I32, &[table.knots.len()], &table.knots);
+        return cx.step(&TABLE, &[x, segments, knots], &[0_u8; 0]);
+    }
+    let entries: Vec<f32> = (-128..128).map(|q| f(from.dequantize(q))).collect();
+    let table = cx.constant("table", DataType::I8, &[256], &to.quantized(&entries));
     cx.step(&TABLE, &[x, table], &[0_u8; 0])
 }

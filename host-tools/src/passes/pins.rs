@@ -65,7 +65,7 @@ mod tests {
     use crate::ops::{clamp::Clamp, fully_connected::FullyConnected, transpose::Transpose};
     use crate::passes::testing::Harness;
 
-    const P: QuantParams = QuantParams { scale: 0.01, zero_point: -128 };
+    const P: QuantParams = QuantParams::int8(0.01, -128);
 
     fn prescribe(h: &mut Harness, x: ValueId, to: QuantParams) -> ValueId {
         h.push(Requantize { to: Some(to) }, &[x])
@@ -76,7 +76,7 @@ mod tests {
         let mut h = Harness::new(&[2, 3]);
         let w = h.weight(&[4, 3]);
         let x = h.x;
-        let x = prescribe(&mut h, x, QuantParams { scale: 0.02, zero_point: 3 });
+        let x = prescribe(&mut h, x, QuantParams::int8(0.02, 3));
         let y = h.push(FullyConnected { clamp: None }, &[x, w]);
         let y = h.push(Clamp::RELU, &[y]);
         let y = prescribe(&mut h, y, P);

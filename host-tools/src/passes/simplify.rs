@@ -71,7 +71,7 @@ fn integers(graph: &Graph, at: usize) -> Result<Option<Integers>> {
     let node = &graph.nodes[at];
     let operand = |i: usize| graph.value(node.inputs[i]);
     if let (Op::Requantize(Requantize { to: Some(to) }), Some(data)) = (&node.op, &operand(0).constant) {
-        let q = data.mapv(|v| i32::from(to.quantize(v)) - to.zero_point);
+        let q = data.mapv(|v| to.quantize(v) - to.zero_point);
         let step = ArrayD::from_elem(data.raw_dim(), to.scale);
         return Ok(Some(Integers { q, step }));
     }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use ndarray::ArrayD;
 use teff::fixed::Multiplier;
 use teff::format::DataType;
-use teff::ops::{Limits, OpDef};
+use teff::ops::{Limits, OpDef, S16, by_id};
 use zerocopy::{Immutable, IntoBytes};
 
 use super::assign::Rule;
@@ -13,14 +13,22 @@ use crate::ir::{Graph, Integers, Kind, Node, Value, ValueId};
 use crate::ops::clamp::Clamp;
 use crate::program::{Content, PortSpec, Program, StepSpec, TensorId, TensorSpec};
 
-/// Largest bias of the runtime's accumulators is 2^30; half of it is left for the folded zero point.
-const MAX_BIAS: f64 = (1_u32 << 29) as f64;
+/// Largest bias that is aimed at. The runtime's int8 accumulators take 2^30, of which half is left for the folded zero
+/// point; in int16 there is none to fold, and the accumulators take every bias.
+fn max_bias(data_type: DataType) -> f64 {
+    f64::from(if data_type == DataType::I16 { 1_u32 << 30 } else { 1 << 29 })
+}
 
 /// How an operator of the IR becomes a step of the runtime.
 pub trait Lower {
     /// Where the quantization of its output comes from.
     fn rule(&self) -> Rule {
         Rule::Calibrated
+    }
+
+    /// Whether the runtime has it in int16, as it should; if not, what it reads is narrowed to int8.
+    fn has_int16(&self) -> bool {
+        true
     }
 
     /// The operand whose values the output must hold too, beside its own: the state in which a recurrence begins.
@@ -108,6 +116,13 @@ impl<'g> Lowering<'g> {
         &self.graph.value(self.node.outputs[0]).shape
     }
 
+    /// The type in which the node computes: int16 if an activation that it reads or writes is int16, else int8.
+    pub fn data_type(&self) -> DataType {
+        let mut values = self.node.inputs.iter().chain(&self.node.outputs);
+        let is_wide = |id: &ValueId| self.quant[id.0].is_some_and(|quant| quant.data_type == DataType::I16);
+        if values.any(is_wide) { DataType::I16 } else { DataType::I8 }
+    }
+
     /// Scale and zero point of the result.
     ///
     /// # Errors
@@ -133,7 +148,7 @@ impl<'g> Lowering<'g> {
         let id = self.operand(slot)?;
         match self.graph.data(id) {
             Some(_) if self.graph.value(id).kind == Kind::Real => {
-                constant_params(self.graph.value(id)).context("no constant")
+                constant_params(self.data_type(), self.graph.value(id)).context("no constant")
             }
             _ => self.quant_of(id),
         }
@@ -149,7 +164,7 @@ impl<'g> Lowering<'g> {
 
     fn quant_of(&self, id: ValueId) -> Result<QuantParams> {
         if self.graph.value(id).kind != Kind::Real {
-            return Ok(QuantParams::NONE);
+            return Ok(QuantParams::of_kind(self.graph.value(id).kind));
         }
         let quant = self.quant.get(id.0).copied().flatten();
         quant.with_context(|| format!("{}: no quantization assigned", self.graph.value(id).name))
@@ -201,27 +216,16 @@ impl<'g> Lowering<'g> {
         let id = self.operand(slot)?;
         let Some(data) = self.graph.data(id) else { return self.activation(id) };
         let value = self.graph.value(id);
-        let (data_type, quant, bytes) = match value.kind {
-            Kind::Index => {
-                let values: Vec<i32> = data.iter().map(|&v| v as i32).collect();
-                (DataType::I32, QuantParams::NONE, values.as_bytes().to_vec())
-            }
-            Kind::Truth => {
-                let values: Vec<i8> = data.iter().map(|&v| (v != 0.0).into()).collect();
-                (DataType::I8, QuantParams::NONE, values.as_bytes().to_vec())
-            }
-            Kind::Real => {
-                let values: Vec<i8> = data.iter().map(|&v| quant.quantize(v)).collect();
-                (DataType::I8, quant, values.as_bytes().to_vec())
+        let (quant, bytes) = match value.kind {
+            Kind::Real => (quant, quant.quantized(&**data)),
+            kind => {
+                let plain = QuantParams::of_kind(kind);
+                let truth = |&v: &f32| if kind == Kind::Truth { f32::from(u8::from(v != 0.0)) } else { v };
+                (plain, plain.quantized(&data.iter().map(truth).collect::<Vec<f32>>()))
             }
         };
-        Ok(self.program.tensor(TensorSpec {
-            name: value.name.clone(),
-            data_type,
-            shape: data.shape().to_vec(),
-            quant,
-            content: Content::Constant(bytes),
-        }))
+        let (name, shape) = (value.name.clone(), data.shape().to_vec());
+        Ok(self.program.tensor(TensorSpec { name, shape, quant, content: Content::Constant(bytes) }))
     }
 
     fn activation(&mut self, id: ValueId) -> Result<TensorId> {
@@ -229,13 +233,9 @@ impl<'g> Lowering<'g> {
             return Ok(known);
         }
         let value = self.graph.value(id);
-        let tensor = self.program.tensor(TensorSpec {
-            name: value.name.clone(),
-            data_type: if value.kind == Kind::Index { DataType::I32 } else { DataType::I8 },
-            shape: value.shape.clone(),
-            quant: self.quant_of(id)?,
-            content: Content::Arena,
-        });
+        let (name, shape) = (value.name.clone(), value.shape.clone());
+        let quant = self.quant_of(id)?;
+        let tensor = self.program.tensor(TensorSpec { name, shape, quant, content: Content::Arena });
         self.tensor_of[id.0] = Some(tensor);
         Ok(tensor)
     }
@@ -249,16 +249,12 @@ impl<'g> Lowering<'g> {
         values: &[T],
     ) -> TensorId {
         let name = format!("{}/{role}", self.node.name);
-        self.program.tensor(TensorSpec {
-            name,
-            data_type,
-            shape: shape.to_vec(),
-            quant: QuantParams::NONE,
-            content: Content::Constant(values.as_bytes().to_vec()),
-        })
+        let content = Content::Constant(values.as_bytes().to_vec());
+        let quant = QuantParams::plain(data_type);
+        self.program.tensor(TensorSpec { name, shape: shape.to_vec(), quant, content })
     }
 
-    /// Appends a step that writes the node's results.
+    /// Appends a step that writes the node's results: `op`, or its int16 form, if it has one and the node computes in int16.
     ///
     /// # Errors
     /// If the result has no quantization.
@@ -268,6 +264,8 @@ impl<'g> Lowering<'g> {
         inputs: &[TensorId],
         params: &P,
     ) -> Result<()> {
+        let wide = (self.data_type() == DataType::I16).then(|| by_id(op.id + S16)).flatten();
+        let op = wide.unwrap_or(op);
         let outputs = self.node.outputs.iter().map(|&o| self.activation(o)).collect::<Result<Vec<_>>>()?;
         self.program.steps.push(StepSpec {
             name: self.node.name.clone(),
@@ -285,7 +283,7 @@ impl<'g> Lowering<'g> {
     /// Says that the output of the step just appended may overlap its first input, if it begins so many elements before it.
     pub fn may_overlap(&mut self, distance: Option<usize>) {
         let Some(step) = self.program.steps.last_mut() else { return };
-        let data_type = step.inputs.first().map(|x| self.program.tensors[x.0].data_type);
+        let data_type = step.inputs.first().map(|x| self.program.tensors[x.0].quant.data_type);
         step.overlap = distance.zip(data_type).map(|(elements, data_type)| elements * data_type.size());
     }
 
@@ -303,14 +301,15 @@ impl<'g> Lowering<'g> {
         }
     }
 
-    /// The ends of the output range: int8's, or those of the fused activation.
+    /// The ends of the output range: the type's, or those of the fused activation.
     ///
     /// # Errors
     /// If the result has no quantization.
     pub fn limits(&self, clamp: Option<&Clamp>) -> Result<Limits> {
         let quant = self.out_quant()?;
-        let [min, max] = clamp.map_or([i8::MIN, i8::MAX], |c| [quant.quantize(c.min), quant.quantize(c.max)]);
-        Ok(Limits { min: min.into(), max: max.into() })
+        let (min, max) =
+            clamp.map_or_else(|| quant.data_type.range(), |c| (quant.quantize(c.min), quant.quantize(c.max)));
+        Ok(Limits { min: i16::try_from(min)?, max: i16::try_from(max)? })
     }
 
     /// Two positive factors that are as these scales, each below 2^31; equal ones for equal scales.
@@ -357,7 +356,7 @@ impl<'g> Lowering<'g> {
         }
         let x_scale = f64::from(x.scale);
         // Weights fill [-127, 127], unless the bias would then be too large for the accumulator.
-        let smallest: Vec<f64> = bias.iter().map(|bias| bias.abs() / (x_scale * MAX_BIAS)).collect();
+        let smallest: Vec<f64> = bias.iter().map(|bias| bias.abs() / (x_scale * max_bias(x.data_type))).collect();
         let scale = |(largest, smallest): (&f64, &f64)| {
             let scale = (largest / 127.0).max(*smallest);
             // Where all weights are 0, any scale will do: one whose factor is as usual.
@@ -431,10 +430,12 @@ impl Weights<'_> {
     }
 }
 
-/// The quantization of a constant: that of the integers behind it, if it has one, else one that its extremes fill.
-pub(super) fn constant_params(value: &Value) -> Option<QuantParams> {
+/// The quantization of a constant of this type: in int8 that of the integers behind it, if it has one, else one that its
+/// extremes fill.
+pub(super) fn constant_params(data_type: DataType, value: &Value) -> Option<QuantParams> {
     let data = value.constant.as_ref()?;
-    Some(value.integers.as_ref().and_then(|integers| stored(integers)).unwrap_or_else(|| extremes(data)))
+    let integers = value.integers.as_ref().filter(|_| data_type == DataType::I8);
+    Some(integers.and_then(|integers| stored(integers)).unwrap_or_else(|| extremes(data_type, data)))
 }
 
 /// How integers of one step are stored in int8, if they can: with zero point 0, if they fit.
@@ -442,12 +443,12 @@ fn stored(integers: &Integers) -> Option<QuantParams> {
     let scale = integers.uniform_step()?;
     let (min, max) = integers.q.iter().fold((0, 0), |(min, max), &q| (q.min(min), q.max(max)));
     let zero_point = if min >= -128 && max <= 127 { 0 } else { -128 - min };
-    (max + zero_point <= 127).then_some(QuantParams { scale, zero_point })
+    (max + zero_point <= 127).then_some(QuantParams::int8(scale, zero_point))
 }
 
-fn extremes(data: &ArrayD<f32>) -> QuantParams {
+fn extremes(data_type: DataType, data: &ArrayD<f32>) -> QuantParams {
     let (min, max) = data.iter().fold((0_f32, 0_f32), |(min, max), &v| (min.min(v), max.max(v)));
-    QuantParams::from_range(min, max)
+    QuantParams::over(data_type, min, max)
 }
 
 /// An attribute as the file holds it.

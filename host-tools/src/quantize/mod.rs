@@ -3,9 +3,12 @@
 //! [`assign`] gives every activation a scale and zero point; [`lower`](lower::lower) turns each node into a step.
 
 mod assign;
+pub mod interpolate;
 pub mod lower;
 mod params;
+mod widths;
 
-pub use assign::{Rule, assign, uncalibrated};
+pub use assign::{Rule, Span, assign, uncalibrated};
 pub use lower::{Lower, Lowering};
 pub use params::{QuantParams, multiplier};
+pub use widths::{Width, Widths};

@@ -5,18 +5,22 @@ use ndarray::ArrayD;
 use rayon::prelude::*;
 use serde::Serialize;
 use teff::Model;
+use teff::format::{DataType, Storage};
 
-use super::{FloatModel, Interpreter};
+use super::FloatModel;
 use crate::calibrate::Samples;
 use crate::data::Dataset;
+use crate::interpreter::Interpreter;
 
 /// What a data set says of a model.
 #[derive(Debug, Clone, Serialize)]
 pub struct Evaluation {
+    /// See [`width_name`].
+    pub activations: &'static str,
     /// Samples that were run.
     pub samples: usize,
     /// Of the `.teff`, if there are labels.
-    pub int8: Option<Accuracy>,
+    pub teff: Option<Accuracy>,
     /// Of the float model, if there is one, and labels.
     pub float: Option<Accuracy>,
     /// How often both name the same class, if there is a float model and the output is a vector.
@@ -58,7 +62,7 @@ pub struct Cosine {
 
 /// What one sample gave.
 struct Outcome {
-    int8: Option<usize>,
+    teff: Option<usize>,
     float: Option<usize>,
     cosine: Option<f64>,
 }
@@ -92,11 +96,12 @@ pub fn evaluate(
             .collect::<Option<Vec<usize>>>()
             .map(|classes| Accuracy::count(classes.iter().zip(labels).map(|(class, label)| class == label)))
     };
-    let pairs: Option<Vec<bool>> = outcomes.iter().map(|o| Some(o.int8? == o.float?)).collect();
+    let pairs: Option<Vec<bool>> = outcomes.iter().map(|o| Some(o.teff? == o.float?)).collect();
     let cosines: Option<Vec<f64>> = outcomes.iter().map(|o| o.cosine).collect();
     Ok(Evaluation {
+        activations: width_name(model),
         samples: outcomes.len(),
-        int8: accuracy(|o| o.int8),
+        teff: accuracy(|o| o.teff),
         float: accuracy(|o| o.float),
         agreement: pairs.map(|pairs| Accuracy::count(pairs.into_iter())),
         cosine: cosines.map(|values| Cosine {
@@ -112,37 +117,50 @@ fn outcome(
     data: &Dataset,
     index: usize,
 ) -> Result<Outcome> {
-    let int8 = interpreter.run(&data.inputs(index)?)?;
-    let int8 = int8.first().context("the model has no output")?;
-    let mut outcome = Outcome { int8: None, float: None, cosine: None };
-    if is_vector(int8.real.shape()) {
+    let outputs = interpreter.run(&data.inputs(index)?)?;
+    let output = outputs.first().context("the model has no output")?;
+    let mut outcome = Outcome { teff: None, float: None, cosine: None };
+    if is_vector(output.real.shape()) {
         if let Some(&label) = data.labels().and_then(|labels| labels.get(index)) {
-            let classes = int8.quantized.len();
-            ensure!(label < classes, "label {label}, but output {} has {classes} classes", int8.name);
+            let classes = output.quantized.len();
+            ensure!(label < classes, "label {label}, but output {} has {classes} classes", output.name);
         }
-        outcome.int8 = argmax(&int8.quantized);
+        outcome.teff = argmax(&output.quantized);
     } else {
         ensure!(
             data.labels().is_none(),
             "output {} of shape {:?} is no vector of classes: labels cannot be compared with it",
-            int8.name,
-            int8.real.shape()
+            output.name,
+            output.real.shape()
         );
     }
     if let Some(float) = float {
         let outputs = float.run(&data.onnx_inputs(index)?)?;
         let float = outputs.first().context("the float model has no output")?;
         ensure!(
-            float.shape() == int8.real.shape(),
+            float.shape() == output.real.shape(),
             "output {}: shape {:?} in the .teff, {:?} in the float model",
-            int8.name,
-            int8.real.shape(),
+            output.name,
+            output.real.shape(),
             float.shape()
         );
-        outcome.cosine = Some(cosine(float, &int8.real));
-        outcome.float = outcome.int8.and_then(|_| argmax(&float.iter().copied().collect::<Vec<f32>>()));
+        outcome.cosine = Some(cosine(float, &output.real));
+        outcome.float = outcome.teff.and_then(|_| argmax(&float.iter().copied().collect::<Vec<f32>>()));
     }
     Ok(outcome)
+}
+
+/// The activation types of a model: `int8`, `int16`, or both.
+pub fn width_name(model: &Model<'_>) -> &'static str {
+    let is = |data_type| {
+        let tensors = (0..model.tensor_count()).filter_map(|index| model.tensor(index));
+        tensors.filter(|tensor| tensor.storage != Storage::Constant).any(|tensor| tensor.data_type == data_type)
+    };
+    match (is(DataType::I8), is(DataType::I16)) {
+        (true, true) => "int8 and int16",
+        (false, true) => "int16",
+        _ => "int8",
+    }
 }
 
 /// Whether a tensor of this shape is a vector of classes: two elements or more along one axis.
@@ -151,13 +169,13 @@ pub fn is_vector(shape: &[usize]) -> bool {
 }
 
 /// Index of the largest element, the first of equal ones.
-fn argmax<T: PartialOrd>(values: &[T]) -> Option<usize> {
+pub(crate) fn argmax<T: PartialOrd>(values: &[T]) -> Option<usize> {
     let first = (!values.is_empty()).then_some(0)?;
     Some((1..values.len()).fold(first, |best, i| if values[i] > values[best] { i } else { best }))
 }
 
 /// Cosine similarity; 1 for two vectors of zeros.
-fn cosine(a: &ArrayD<f32>, b: &ArrayD<f32>) -> f64 {
+pub(crate) fn cosine(a: &ArrayD<f32>, b: &ArrayD<f32>) -> f64 {
     let dot = |x: &ArrayD<f32>, y: &ArrayD<f32>| -> f64 {
         x.iter().zip(y.iter()).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
     };

@@ -8,12 +8,10 @@ use rayon::prelude::*;
 use serde::Serialize;
 use teff::Model;
 use teff::format::DataType;
-use zerocopy::FromBytes;
 
-use super::Interpreter;
-use super::interpreter::dequantize;
 use crate::calibrate::Samples;
 use crate::data::Dataset;
+use crate::interpreter::{Interpreter, dequantize};
 use crate::ir::Graph;
 use crate::ir::eval::eval_observed;
 
@@ -29,7 +27,7 @@ pub struct LayerReport {
     pub op: String,
     /// The tensor that it writes.
     pub name: String,
-    /// Power of the float signal over that of its difference to the int8 one, in decibels, all earlier layers'
+    /// Power of the float signal over that of its difference to the quantized one, in decibels, all earlier layers'
     /// errors included; none if there is no difference.
     pub sqnr_db: Option<f64>,
     /// Whether it is one of the lowest.
@@ -72,11 +70,9 @@ pub fn compare_layers(
                 let float = float_layers(graph, data, &inputs, &layers).with_context(|| format!("sample {index}"))?;
                 interpreter.run_observed(&inputs, |event| {
                     let step = event.step.index;
-                    if let (Some(float), Some(tensor)) = (float.get(&step), event.step.output(0)) {
-                        let values = <[i8]>::ref_from_bytes(event.output).unwrap_or(&[]);
-                        if let Ok(int8) = dequantize(&tensor, values) {
-                            powers[step].add(float, &int8);
-                        }
+                    let found = event.step.output(0).map(|tensor| dequantize(&tensor, event.output));
+                    if let (Some(float), Some(Ok(found))) = (float.get(&step), found) {
+                        powers[step].add(float, &found);
                     }
                 })?;
                 tick();
@@ -114,8 +110,8 @@ impl Layer {
 }
 
 impl Power {
-    fn add(&mut self, float: &ArrayD<f32>, int8: &ArrayD<f32>) {
-        for (&f, &q) in float.iter().zip(int8) {
+    fn add(&mut self, float: &ArrayD<f32>, quantized: &ArrayD<f32>) {
+        for (&f, &q) in float.iter().zip(quantized) {
             self.signal += f64::from(f).powi(2);
             self.noise += (f64::from(f) - f64::from(q)).powi(2);
         }
@@ -131,7 +127,7 @@ impl Power {
     }
 }
 
-/// The steps whose int8 output has the name and the shape of a value of the graph.
+/// The steps whose quantized output has the name and the shape of a value of the graph.
 fn matched(model: &Model<'_>, graph: &Graph) -> Vec<Layer> {
     let values: HashMap<&str, usize> = graph
         .values
@@ -141,7 +137,7 @@ fn matched(model: &Model<'_>, graph: &Graph) -> Vec<Layer> {
         .map(|(i, v)| (v.name.as_str(), i))
         .collect();
     let layer = |step: teff::format::StepView<'_>| {
-        let tensor = step.output(0).filter(|tensor| tensor.data_type == DataType::I8)?;
+        let tensor = step.output(0).filter(|tensor| matches!(tensor.data_type, DataType::I8 | DataType::I16))?;
         let name = model.tensor_name((*step.outputs.first()?).into())?;
         let value = *values.get(name)?;
         let same = tensor.shape.iter().map(|&d| d as usize).eq(graph.values[value].shape.iter().copied());

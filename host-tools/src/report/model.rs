@@ -157,10 +157,15 @@ fn step_report(model: &Model<'_>, step: &StepView<'_>, live_bytes: usize) -> Ste
     }
 }
 
+/// The name without the suffix of an int16 form.
+fn form(op: &str) -> &str {
+    op.strip_suffix("_s16").unwrap_or(op)
+}
+
 /// Multiply-accumulates of convolutions and matrix products; other operators count 0.
 fn macs(op: &str, inputs: &[Tensor<'_>], outputs: &[Tensor<'_>]) -> u64 {
     let (Some(w), Some(y)) = (inputs.get(1), outputs.first()) else { return 0 };
-    let per_output = match (op, dims(w).as_slice()) {
+    let per_output = match (form(op), dims(w).as_slice()) {
         ("conv2d", [_, kh, kw, depth]) => kh * kw * depth,
         ("depthwise_conv2d", [kh, kw, _]) => kh * kw,
         ("fully_connected", [_, depth]) => *depth,
@@ -172,9 +177,12 @@ fn macs(op: &str, inputs: &[Tensor<'_>], outputs: &[Tensor<'_>]) -> u64 {
 /// Weights and biases; multipliers, shifts and tables come from quantization and do not count.
 fn parameters(op: &str, inputs: &[Tensor<'_>]) -> usize {
     let constants = inputs.iter().filter(|tensor| tensor.storage == Storage::Constant);
-    match op {
+    match form(op) {
         "conv2d" | "depthwise_conv2d" | "fully_connected" => constants.take(2).map(|tensor| tensor.len).sum(),
         "table" => 0,
-        _ => constants.filter(|tensor| tensor.data_type == DataType::I8).map(|tensor| tensor.len).sum(),
+        _ => constants
+            .filter(|tensor| matches!(tensor.data_type, DataType::I8 | DataType::I16))
+            .map(|tensor| tensor.len)
+            .sum(),
     }
 }

@@ -3,6 +3,7 @@ use teff::Model;
 
 use super::*;
 use crate::convert::{Converted, Options, convert};
+use crate::interpreter::Interpreter;
 use crate::ir::{Graph, Port};
 use crate::ops::conv2d::Conv2d;
 use crate::ops::fully_connected::FullyConnected;

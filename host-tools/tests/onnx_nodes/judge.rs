@@ -1,19 +1,22 @@
 //! When a converted model counts as right.
 //!
-//! First the float graph must give the expected output, to 10⁻³. Then the integer model is held against the expected output,
+//! First the float graph must give the expected output, to 10⁻³. Then the integer model, once with int8 and once with int16
+//! activations, is held against the expected output,
 //! at a tolerance that follows from the quantization steps and from nothing else: the float graph is evaluated once more
 //! with every activation rounded to its step on the device, as exact arithmetic between the steps. Where D is the largest
-//! deviation of that evaluation from the expected output, the integer model may deviate by 2·D, and by [`STEPS`] steps of the
+//! deviation of that evaluation from the expected output, the integer model may deviate by 2·D, and by [`steps`] steps of the
 //! output. Integers and truth values must be those of the rounded evaluation, or the expected ones. A rounded evaluation that
 //! is off by more than [`TOO_COARSE`] of the output's range says nothing, and counts as refused.
 
 use anyhow::{Context, Result, ensure};
 use ndarray::ArrayD;
+use teff::Model;
 use teff::format::Tensor;
-use teff::{Model, Session};
-use teff_tools::aligned::AlignedBytes;
 use teff_tools::convert::{self, convert};
+use teff_tools::interpreter::Interpreter;
 use teff_tools::ir::{Graph, Kind, eval::eval};
+use teff_tools::ops::Op;
+use teff_tools::quantize::Width;
 
 use crate::Outcome;
 
@@ -37,23 +40,27 @@ pub(crate) fn judge(graph: &Graph, given: Vec<ArrayD<f32>>, want: &[ArrayD<f32>]
             ensure!(close, "float: {g} instead of {w}");
         }
     }
-    let samples = vec![given];
-    let options = convert::Options::default();
-    let converted = match convert(graph, &samples, &options, &|| {}) {
+    for activations in [Width::Int8, Width::Int16] {
+        let judged = judge_quantized(graph, &given, want, activations).with_context(|| format!("{activations:?}"))?;
+        if judged != Outcome::Passed {
+            return Ok(judged);
+        }
+    }
+    Ok(Outcome::Passed)
+}
+
+fn judge_quantized(graph: &Graph, given: &[ArrayD<f32>], want: &[ArrayD<f32>], activations: Width) -> Result<Outcome> {
+    let options = convert::Options { activations, ..convert::Options::default() };
+    let converted = match convert(graph, &vec![given.to_vec()], &options, &|| {}) {
         Ok(converted) => converted,
         Err(error) => return Ok(Outcome::Refused(format!("{error:#}"))),
     };
     let model = Model::verify(&converted.file)?;
-    let entry = model.entry(0).context("no entry point")?;
-    let mut memory = AlignedBytes::zeroed(model.memory_len());
-    let mut session = Session::new(&model, &mut memory)?;
-    for (i, x) in samples[0].iter().enumerate() {
-        let tensor = entry.inputs().nth(i).and_then(|p| p.tensor()).context("no tensor")?;
-        ensure!(tensor.write_reals(session.input(i)?, x.iter().copied()), "input {i} has another size");
-    }
-    session.run()?;
-    let rounded = rounded(graph, &model, &samples[0])?;
-    for (i, (port, want)) in entry.outputs().zip(want).enumerate() {
+    let found = Interpreter::new(&model).run(given)?;
+    let rounded = rounded(graph, &model, given)?;
+    let steps = steps(graph, activations);
+    let ports = model.entry(0).context("no entry point")?.outputs();
+    for (i, ((port, want), found)) in ports.zip(want).zip(&found).enumerate() {
         let tensor = port.tensor().context("no tensor")?;
         let real = graph.value(graph.outputs[i].value).kind == Kind::Real;
         let largest = want.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
@@ -61,13 +68,23 @@ pub(crate) fn judge(graph: &Graph, given: Vec<ArrayD<f32>>, want: &[ArrayD<f32>]
         if real && deviation > TOO_COARSE * largest {
             return Ok(Outcome::Refused("the quantization of this range of values is too coarse".into()));
         }
-        let tolerance = if real { 2.0 * deviation + STEPS * tensor.scale + ATOL } else { 0.0 };
-        for ((got, &want), &rounded) in tensor.read_reals(session.output(i)?).zip(want).zip(&rounded[i]) {
+        let tolerance = if real { 2.0 * deviation + steps * tensor.scale + ATOL } else { 0.0 };
+        for ((&got, &want), &rounded) in found.device.iter().zip(want).zip(&rounded[i]) {
             let right = (got - want).abs() <= tolerance || (!real && got == rounded);
             ensure!(right, "{got} instead of {want}, tolerance {tolerance}");
         }
     }
     Ok(Outcome::Passed)
+}
+
+/// How many steps of the output a result may be off. Weights have 8 bits in both widths, so that their share is 257 times as
+/// many of int16's steps.
+fn steps(graph: &Graph, activations: Width) -> f32 {
+    let weights = |op: &Op| matches!(op, Op::Conv2d(_) | Op::FullyConnected(_) | Op::Recurrent(_));
+    match activations {
+        Width::Int16 if graph.nodes.iter().any(|node| weights(&node.op)) => 257.0 * STEPS,
+        _ => STEPS,
+    }
 }
 
 /// The outputs of the float graph with every activation rounded as on the device.

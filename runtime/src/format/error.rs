@@ -160,6 +160,8 @@ pub enum OpIssue {
     Shift,
     /// A bias is so large that the accumulator could overflow.
     Bias,
+    /// A table of a function points to knots that it does not have.
+    Table,
     /// So many products are summed that the accumulator could overflow.
     Depth,
     /// The scratch memory is too small, misaligned, or outside the arena.

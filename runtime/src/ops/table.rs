@@ -1,8 +1,14 @@
 //! Any function of one variable: sigmoid, tanh, hard-swish, leaky relu …
 //!
-//! Inputs: `x` i8; `table` (256) i8 constant, whose entry `v + 128` is the result for the value v. Output: i8 of the
-//! shape of `x`. May work in place.
-//! Arithmetic: [`crate::kernels::elementwise::reference::table_s8`].
+//! In int8: inputs `x` i8; `table` (256) i8 constant, whose entry `v + 128` is the result for the value v. Output: i8 of
+//! the shape of `x`. Arithmetic: [`crate::kernels::elementwise::reference::table_s8`].
+//!
+//! In int16: inputs `x` i16; `segments` i32 constant; `knots` i32 constant, see [`elementwise::Interpolated`]. Output:
+//! i16 of the shape of `x`. Arithmetic: [`crate::kernels::elementwise::reference::interpolated`].
+//!
+//! Both may work in place.
+
+use core::marker::PhantomData;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -19,26 +25,50 @@ use crate::kernels::elementwise;
 pub struct Params;
 
 /// The operator.
-pub struct Table;
+pub struct Table<E>(PhantomData<E>);
 
-fn kernel<'m>(step: &StepView<'m>) -> Option<&'m elementwise::Table> {
+fn table<'m>(step: &StepView<'m>) -> Option<&'m elementwise::Table> {
     step.constant::<i8>(1)?.try_into().ok()
 }
 
-impl Operator for Table {
+impl Operator for Table<i8> {
     type Params = Params;
     const IN_PLACE: &'static [u8] = &[0];
 
     fn check(step: &StepView<'_>, _: &Params) -> Result<usize, OpIssue> {
         let (x, y) = check::unary::<i8>(step, 2)?;
         check::constant(step, 1, DataType::I8)?;
-        ensure(x.shape == y.shape && kernel(step).is_some(), OpIssue::Shape)?;
+        ensure(x.shape == y.shape && table(step).is_some(), OpIssue::Shape)?;
         Ok(0)
     }
 
     fn run(frame: &mut Frame<'_, '_>, _: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let table = frame.expect(kernel(&frame.step()))?;
+        let table = frame.expect(table(&frame.step()))?;
         arch::elementwise::table_s8(table, frame.elementwise()?).ok_or(error)
+    }
+}
+
+fn interpolated<'m>(step: &StepView<'m>) -> Option<elementwise::Interpolated<'m>> {
+    Some(elementwise::Interpolated { segments: step.constant(1)?, knots: step.constant(2)? })
+}
+
+impl Operator for Table<i16> {
+    type Params = Params;
+    const IN_PLACE: &'static [u8] = &[0];
+
+    fn check(step: &StepView<'_>, _: &Params) -> Result<usize, OpIssue> {
+        let (x, y) = check::unary::<i16>(step, 3)?;
+        check::constant(step, 1, DataType::I32)?;
+        check::constant(step, 2, DataType::I32)?;
+        ensure(x.shape == y.shape, OpIssue::Shape)?;
+        ensure(interpolated(step).is_some_and(|p| p.is_sound()), OpIssue::Table)?;
+        Ok(0)
+    }
+
+    fn run(frame: &mut Frame<'_, '_>, _: &Params) -> Result<(), RunError> {
+        let error = frame.inconsistent();
+        let p = frame.expect(interpolated(&frame.step()))?;
+        arch::elementwise::interpolated(&p, frame.elementwise()?).ok_or(error)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{vec, vec::Vec};
 
-use zerocopy::{Immutable, IntoBytes};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::*;
 use crate::checksum::Crc32;
@@ -13,14 +13,14 @@ use crate::format::layout::{
 use crate::format::{DataType, Model, VerifyError};
 use crate::{Aligned, Session};
 
-/// An int8 operand; its elements, if it is a constant.
+/// An operand; its bytes, if it is a constant.
 #[derive(Clone)]
 struct Operand {
     shape: Vec<u32>,
     zero_point: i32,
     scale: f32,
     data_type: DataType,
-    constant: Option<Vec<i8>>,
+    constant: Option<Vec<u8>>,
 }
 
 /// A file, and zeros up to the end.
@@ -42,7 +42,16 @@ fn operand(shape: &[u32]) -> Operand {
 }
 
 fn constant(values: &[i8]) -> Operand {
-    Operand { constant: Some(values.to_vec()), ..operand(&[values.len() as u32]) }
+    Operand { constant: Some(values.as_bytes().to_vec()), ..operand(&[values.len() as u32]) }
+}
+
+fn wide(shape: &[u32]) -> Operand {
+    Operand { data_type: DataType::I16, ..operand(shape) }
+}
+
+fn words(values: &[i32]) -> Operand {
+    let constant = Some(values.as_bytes().to_vec());
+    Operand { data_type: DataType::I32, constant, ..operand(&[values.len() as u32]) }
 }
 
 fn step<P: IntoBytes + Immutable>(op: &'static OpDef, inputs: &[Operand], output: Operand, params: &P) -> Step {
@@ -63,7 +72,8 @@ impl Step {
         let text = StringRef { offset: 0, len: 0 };
         for (i, tensor) in self.inputs.iter().chain([&self.output]).enumerate() {
             let is_output = i == self.inputs.len();
-            let len = tensor.shape.iter().product::<u32>().next_multiple_of(16);
+            let bytes = tensor.shape.iter().product::<u32>() * tensor.data_type.size() as u32;
+            let len = bytes.next_multiple_of(16);
             let (storage, offset) = match &tensor.constant {
                 Some(values) => {
                     let offset = weights.len() as u32;
@@ -132,15 +142,20 @@ impl Step {
 
     /// The output for these inputs, one after another.
     fn run(&self, inputs: &[&[i8]]) -> Vec<i8> {
+        self.run_as(inputs)
+    }
+
+    /// [`Step::run`] for operands of these elements.
+    fn run_as<X: IntoBytes + Immutable, Y: FromBytes + Copy>(&self, inputs: &[&[X]]) -> Vec<Y> {
         let file = self.file();
         let model = Model::verify(&file.0).unwrap();
         let mut memory = Aligned([99; 1 << 10]);
         let mut session = Session::new(&model, &mut memory.0).unwrap();
         for (i, input) in inputs.iter().enumerate() {
-            session.input_i8(i).unwrap().copy_from_slice(input);
+            session.input(i).unwrap().copy_from_slice(input.as_bytes());
         }
         session.run().unwrap();
-        session.output_i8(0).unwrap().to_vec()
+        session.output(0).unwrap().chunks_exact(size_of::<Y>()).map(|y| Y::read_from_bytes(y).unwrap()).collect()
     }
 }
 
@@ -383,7 +398,7 @@ fn reshape_and_transpose_are_checked() {
             (OpIssue::ParamsLength, &|s| s.params.push(0)),
         ],
     );
-    let constant = reshape.with(|s| s.inputs[0].constant = Some(vec![1, 2, 3, 4, 5, 6]));
+    let constant = reshape.with(|s| s.inputs[0].constant = Some(vec![1_u8, 2, 3, 4, 5, 6]));
     for (step, inputs) in [(&reshape, &[&[1, 2, 3, 4, 5, 6][..]][..]), (&constant, &[])] {
         assert_eq!(step.run(inputs), [1, 2, 3, 4, 5, 6]);
     }
@@ -409,4 +424,126 @@ fn scratch_memory_of_no_bytes_is_nowhere() {
     let x = &[1; 40][..];
     let reshape = step(&RESHAPE, &[operand(&[40])], operand(&[40, 1]), &reshape::Params);
     assert_eq!(reshape.with(|s| s.scratch_offset = 16).run(&[x]), x);
+}
+
+#[test]
+fn int16_tables_are_checked() {
+    // Two segments: −x in steps of 2^14, and x in one step of 2^15.
+    let (segments, knots) = ([14, 2 << 8 | 15], [32_768 << 8, 16_384 << 8, 0, 32_768 << 8]);
+    let sound = step(&TABLE_S16, &[wide(&[4]), words(&segments), words(&knots)], wide(&[4]), &table::Params);
+    let with_segments = |segments: &'static [i32]| move |s: &mut Step| s.inputs[1] = words(segments);
+    refuses(
+        &sound,
+        [
+            (OpIssue::Operands, &|s| s.inputs.truncate(2)),
+            (OpIssue::ParamsLength, &|s| s.params.push(0)),
+            (OpIssue::DataType, &|s| s.inputs[0] = operand(&[4])),
+            (OpIssue::DataType, &|s| s.output = operand(&[4])),
+            (OpIssue::DataType, &|s| s.inputs[1].data_type = DataType::U8),
+            (OpIssue::DataType, &|s| s.inputs[2].data_type = DataType::U8),
+            (OpIssue::Storage, &|s| s.inputs[1].constant = None),
+            (OpIssue::Storage, &|s| s.inputs[2].constant = None),
+            (OpIssue::Shape, &|s| s.output.shape = vec![5]),
+            (OpIssue::Table, &|s| s.inputs[2].shape = vec![3]),
+            (OpIssue::Table, &with_segments(&[14, 2 << 8 | 15, 14])),
+            (OpIssue::Table, &with_segments(&[14, 2 << 8 | 16])),
+            (OpIssue::Table, &with_segments(&[14, 3 << 8 | 15])),
+            (OpIssue::Table, &with_segments(&[14, 2 << 8 | 14])),
+            (OpIssue::Table, &with_segments(&[14, -1])),
+            (OpIssue::Table, &with_segments(&[0, 2 << 8 | 15])),
+        ],
+    );
+    for in_place in [None, Some(0)] {
+        let found: Vec<i16> = sound.with(|s| s.in_place = in_place).run_as(&[&[-32_768_i16, -5, 0, 32_767]]);
+        assert_eq!(found, [32_767, 5, 0, 32_767]);
+    }
+}
+
+#[test]
+fn the_int16_forms_run_and_refuse_other_types() {
+    let add = add::Params {
+        mult_a: 1 << 30,
+        mult_b: -(1 << 30),
+        limits: limits(-30_000, 30_000),
+        shift: 30,
+        reserved: [0; 3],
+    };
+    let sum = step(&ADD_S16, &[wide(&[3]), wide(&[3])], wide(&[3]), &add);
+    refuses(
+        &sum,
+        [
+            (OpIssue::DataType, &|s| s.inputs[1] = operand(&[3])),
+            (OpIssue::DataType, &|s| s.op = &ADD),
+            (OpIssue::Shift, &set(add::Params { shift: 47, ..add })),
+            (OpIssue::Multiplier, &set(add::Params { mult_a: (1 << 30) + 1, ..add })),
+        ],
+    );
+    let (a, b) = ([-32_768_i16, 5, 100], [32_767_i16, -5, 32_767]);
+    assert_eq!(sum.run_as::<i16, i16>(&[&a, &b]), [-30_000, 10, -30_000]);
+
+    let widen = requantize::Params { mult: 1 << 30, limits: limits(-32_768, 32_767), shift: 23, reserved: [0; 3] };
+    let x = Operand { zero_point: -3, ..operand(&[3]) };
+    let widened = step(&REQUANTIZE_S8_S16, &[x], wide(&[3]), &widen);
+    refuses(
+        &widened,
+        [
+            (OpIssue::DataType, &|s| s.output = operand(&[3])),
+            (OpIssue::DataType, &|s| s.inputs[0] = wide(&[3])),
+            (OpIssue::Shape, &|s| s.output.shape = vec![1, 3]),
+            (OpIssue::Shift, &set(requantize::Params { shift: 0, ..widen })),
+            (OpIssue::Params, &set(requantize::Params { limits: limits(1, 0), ..widen })),
+        ],
+    );
+    assert_eq!(widened.run_as::<i8, i16>(&[&[-128, -3, 127]]), [-125 * 128, 0, 130 * 128]);
+    let narrow = requantize::Params { limits: limits(-128, 127), shift: 37, ..widen };
+    let y = Operand { zero_point: -3, ..operand(&[3]) };
+    let narrowed = step(&REQUANTIZE_S16_S8, &[wide(&[3])], y, &narrow);
+    assert_eq!(narrowed.run_as::<i16, i8>(&[&[-125 * 128, 64, 130 * 128]]), [-128, -2, 127]);
+    let too_wide = narrowed.with(set(requantize::Params { limits: limits(-129, 127), ..narrow }));
+    assert_eq!(too_wide.issue(), Some(OpIssue::Params));
+}
+
+#[test]
+fn a_zero_point_of_int16_is_refused() {
+    let file =
+        step(&CLAMP_S16, &[Operand { zero_point: 1, ..wide(&[3]) }], wide(&[3]), &clamp::Params::default()).file();
+    let issue = crate::format::TensorIssue::ZeroPoint;
+    assert_eq!(Model::verify(&file.0).err(), Some(VerifyError::Tensor { index: 0, issue }));
+}
+
+#[test]
+fn movements_take_every_type() {
+    for data_type in [DataType::I8, DataType::U8, DataType::I16, DataType::I32] {
+        let of_type = |shape: &[u32]| Operand { data_type, ..operand(shape) };
+        let size = data_type.size();
+        let x: Vec<u8> = (0..6 * size as u8).collect();
+        let element = |i: usize| &x[i * size..][..size];
+        let of = |order: &[usize]| order.iter().flat_map(|&i| element(i)).copied().collect::<Vec<u8>>();
+
+        let perm = [1_u8, 0, 0, 0, 0, 0, 0, 0];
+        let transpose = step(&TRANSPOSE, &[of_type(&[2, 3])], of_type(&[3, 2]), &perm);
+        assert_eq!(transpose.run_as::<u8, u8>(&[&x]), of(&[0, 3, 1, 4, 2, 5]));
+        let other = transpose.with(|s| s.output.data_type = if size == 4 { DataType::I8 } else { DataType::I32 });
+        assert_eq!(other.issue(), Some(OpIssue::DataType));
+
+        let reshape = step(&RESHAPE, &[of_type(&[2, 3])], of_type(&[6]), &reshape::Params);
+        assert_eq!(reshape.run_as::<u8, u8>(&[&x]), x);
+
+        let mut slice = slice::Params::default();
+        (slice.start[0], slice.step[0]) = (5, -2);
+        let slice = step(&SLICE, &[of_type(&[6])], of_type(&[3]), &slice);
+        assert_eq!(slice.run_as::<u8, u8>(&[&x]), of(&[5, 3, 1]));
+
+        let concat =
+            step(&CONCAT, &[of_type(&[2, 3]), of_type(&[2, 3])], of_type(&[2, 6]), &concat::Params { axis: 1 });
+        assert_eq!(concat.run_as::<u8, u8>(&[&x, &x]), of(&[0, 1, 2, 0, 1, 2, 3, 4, 5, 3, 4, 5]));
+
+        let mut pad = pad::Params::default();
+        pad.before[0] = 1;
+        pad.value[..size].fill(9);
+        let padded = step(&PAD, &[of_type(&[6])], of_type(&[7]), &pad);
+        assert_eq!(padded.run_as::<u8, u8>(&[&x]), [vec![9; size], x.clone()].concat());
+        let too_long = (size < 4).then(|| padded.with(set(pad::Params { value: [9; 4], ..pad })));
+        assert!(too_long.is_none_or(|step| step.issue() == Some(OpIssue::Params)));
+    }
 }

@@ -70,7 +70,7 @@ impl Grid {
             other => bail!("activations of type {other:?} are not supported: quantize them to int8 or uint8"),
         };
         ensure!((-128..128).contains(&zero_point), "the zero point is outside the range of its type");
-        Ok(QuantParams { scale, zero_point })
+        Ok(QuantParams::int8(scale, zero_point))
     }
 
     /// Scale and zero point of each place in a tensor of the shape `shape`.
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn uint8_is_int8_with_another_zero_point() {
         let one = Grid { scale: vec![0.5], zero_point: vec![130], axis: 1, stored: Stored::U8 };
-        assert_eq!(one.params().unwrap(), QuantParams { scale: 0.5, zero_point: 2 });
+        assert_eq!(one.params().unwrap(), QuantParams::int8(0.5, 2));
         assert!(grid(Stored::I8).params().is_err());
         assert!(Grid { stored: Stored::I16, ..one }.params().is_err());
     }

@@ -1,6 +1,6 @@
 //! Elementwise operators in plain Rust that any target runs well.
 
-use super::{Add, Broadcast, Clamp, Mul, Requantize, Table, Term};
+use super::{Add, Broadcast, Clamp, Interpolated, Mul, Requantize, Table, Term};
 use crate::fixed;
 use crate::kernels::nest::{Axis, Nest, axes, elements};
 use crate::kernels::{Accumulator, Binary, Element, Unary};
@@ -45,6 +45,24 @@ pub fn clamp<E: Element>(p: &Clamp<E>, operands: Unary<'_, E>) -> Option<()> {
 pub fn table_s8(table: &Table, operands: Unary<'_, i8>) -> Option<()> {
     // x + 128 in 0..=255: always found, and the compiler knows it.
     operands.map(|x| table.get(usize::from(x.cast_unsigned() ^ 0x80)).copied().unwrap_or(0))
+}
+
+/// See [`super::reference::interpolated`].
+pub fn interpolated(p: &Interpolated, operands: Unary<'_, i16>) -> Option<()> {
+    let bits = p.segment_bits()?;
+    // A sound function has a segment and two knots for each input: the 0 never stands for a value.
+    operands.map(|x| interpolated_at(p, bits, x).unwrap_or(0))
+}
+
+#[inline(always)]
+fn interpolated_at(p: &Interpolated, bits: u32, x: i16) -> Option<i16> {
+    // x + 32768, in 0..=65535; bits is at most 16.
+    let u = u32::from(x.cast_unsigned() ^ 0x8000);
+    let (first, shift) = Interpolated::parts(*p.segments.get((u >> bits) as usize)?);
+    let within = u & ((1 << bits) - 1);
+    let (from, t) = (within.checked_shr(shift.into())?, within & 1_u32.checked_shl(shift.into())?.wrapping_sub(1));
+    let [from, to] = *p.knots.get((first + from) as usize..)?.first_chunk()?;
+    Some(fixed::sat16(fixed::interpolate(from, to, t, shift)))
 }
 
 /// See [`super::reference::requantize`].

@@ -1,7 +1,7 @@
 //! The specification of the elementwise operators. Never optimised.
 #![allow(clippy::indexing_slicing, reason = "the specification reads like its formula")]
 
-use super::{Add, Broadcast, Clamp, Mul, Requantize, Table};
+use super::{Add, Broadcast, Clamp, Interpolated, Mul, Requantize, Table};
 use crate::fixed;
 use crate::kernels::movement::reference::{coordinates, index};
 use crate::kernels::{Accumulator, Element};
@@ -92,6 +92,28 @@ pub fn clamp<E: Element>(p: &Clamp<E>, x: &[E], out: &mut [E]) -> Option<()> {
 pub fn table_s8(table: &Table, x: &[i8], out: &mut [i8]) -> Option<()> {
     for (i, y) in out.iter_mut().enumerate() {
         *y = table[(i32::from(x[i]) + 128) as usize];
+    }
+    Some(())
+}
+
+/// Any function of an int16 variable, by interpolation.
+///
+/// `out[i] = sat16(interpolate(knots[k], knots[k + 1], t, shift))` with `u = x[i] + 32768`, first knot and shift those of
+/// segment `u / length`, `within = u mod length`, `k = first + within / 2^shift`, `t = within mod 2^shift`
+///
+/// * `x`, `out`: of the same shape
+/// * ranges: [`Interpolated::is_sound`]
+/// * rounding: [`fixed::interpolate`], once; the converter rounds the knots
+/// * error: at most one step of the output, which the converter checks for all 65536 inputs
+pub fn interpolated(p: &Interpolated, x: &[i16], out: &mut [i16]) -> Option<()> {
+    let length = 65_536 / p.segments.len();
+    for (i, y) in out.iter_mut().enumerate() {
+        let u = (i32::from(x[i]) + 32_768) as usize;
+        let (first, shift) = Interpolated::parts(p.segments[u / length]);
+        let within = u % length;
+        let k = first as usize + within / (1 << shift);
+        let t = within % (1 << shift);
+        *y = fixed::sat16(fixed::interpolate(p.knots[k], p.knots[k + 1], t as u32, shift));
     }
     Some(())
 }

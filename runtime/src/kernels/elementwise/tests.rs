@@ -240,6 +240,47 @@ macro_rules! single_tests {
                 assert!(variant::table_s8(&[0; 256], different).is_none());
             }
 
+            /// Any sound function, segments in any order and with knots of their own.
+            fn interpolated(random: &mut Random) -> (Vec<u32>, Vec<i32>) {
+                let k = random.range(0..13) as u32;
+                let (mut segments, mut knots) = (Vec::new(), Vec::new());
+                for _ in 0..1 << k {
+                    let shift = random.range((16 - k).saturating_sub(5).into()..i64::from(16 - k) + 1) as u32;
+                    segments.push((knots.len() as u32) << 8 | shift);
+                    let small = random.range(0..32);
+                    knots.extend((0..(1_usize << (16 - k - shift)) + 1).map(|_| (random.next() as i32) >> small));
+                }
+                (segments, knots)
+            }
+
+            #[test]
+            fn interpolated_gives_the_bits_of_the_reference() {
+                for seed in 0..200 {
+                    let random = &mut Random(seed);
+                    let (segments, knots) = interpolated(random);
+                    let p = Interpolated { segments: &segments, knots: &knots };
+                    assert!(p.is_sound());
+                    let reference = |x: &[i16], y: &mut [i16]| reference::interpolated(&p, x, y).unwrap();
+                    both_forms(random, reference, |operands| variant::interpolated(&p, operands));
+                    let short = Interpolated { segments: &segments, knots: &knots[1..] };
+                    assert!(!short.is_sound());
+                }
+            }
+
+            #[test]
+            fn unsound_functions_do_not_panic() {
+                for seed in 0..2_000 {
+                    let random = &mut Random(seed);
+                    let wild = |random: &mut Random| (random.next() as u32) >> random.range(0..32);
+                    let segments: Vec<u32> = (0..random.range(0..9)).map(|_| wild(random)).collect();
+                    let knots: Vec<i32> = (0..random.range(0..40)).map(|_| wild(random) as i32).collect();
+                    let x = random.values::<i16>(100);
+                    let p = Interpolated { segments: &segments, knots: &knots };
+                    p.is_sound();
+                    variant::interpolated(&p, Unary::Apart(&x, &mut [0; 100]));
+                }
+            }
+
             fn convert<X: Element, Y: Element>() {
                 for seed in 0..2_000 {
                     let random = &mut Random(seed);

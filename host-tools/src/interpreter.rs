@@ -1,8 +1,8 @@
-//! The runtime on the host: the very arithmetic that runs on a board.
+//! The runtime on the host: the very arithmetic that runs on a board, between real numbers of any element type.
 
 use anyhow::{Context, Result, ensure};
 use ndarray::{ArrayD, IxDyn};
-use teff::format::{DataType, Tensor};
+use teff::format::{Port, Tensor};
 use teff::{Model, Session, StepEvent};
 
 use crate::aligned::AlignedBytes;
@@ -19,8 +19,12 @@ pub struct Output {
     /// The ONNX name.
     pub name: String,
     /// The bytes as the device has them.
-    pub quantized: Vec<i8>,
-    /// The numbers that they stand for, in the ONNX layout.
+    pub bytes: Vec<u8>,
+    /// The integers that they are.
+    pub quantized: Vec<i32>,
+    /// The real numbers that these stand for, in the layout of the device.
+    pub device: ArrayD<f32>,
+    /// The same in the ONNX layout.
     pub real: ArrayD<f32>,
 }
 
@@ -33,7 +37,7 @@ impl<'m> Interpreter<'m> {
     /// Runs the model on real numbers, in the layout of the device; state starts at zero.
     ///
     /// # Errors
-    /// If inputs and outputs are not int8, or do not fit.
+    /// If the inputs do not fit.
     pub fn run(&mut self, inputs: &[ArrayD<f32>]) -> Result<Vec<Output>> {
         self.run_observed(inputs, |_| {})
     }
@@ -48,17 +52,19 @@ impl<'m> Interpreter<'m> {
         observer: impl FnMut(&StepEvent<'_, 'm>),
     ) -> Result<Vec<Output>> {
         let mut session = Session::new(self.model, &mut self.memory)?;
-        for (index, values) in quantize_inputs(self.model, inputs)?.iter().enumerate() {
-            session.input_i8(index)?.copy_from_slice(values);
+        for (index, bytes) in quantize_inputs(self.model, inputs)?.iter().enumerate() {
+            session.input(index)?.copy_from_slice(bytes);
         }
         session.run_observed(observer)?;
         let entry = self.model.entry(0).context("no entry point")?;
-        let output = |(index, port): (usize, teff::format::Port<'_>)| {
+        let output = |(index, port): (usize, Port<'_>)| {
             let name = port.name().to_string();
-            let tensor = port.tensor().with_context(|| format!("output {name}: no tensor"))?;
-            let quantized = session.output_i8(index).with_context(|| format!("output {name}"))?.to_vec();
-            let real = onnx_layout(dequantize(&tensor, &quantized)?, port.perm());
-            Ok(Output { name, quantized, real })
+            let tensor = tensor_of(&port)?;
+            let bytes = session.output(index).with_context(|| format!("output {name}"))?.to_vec();
+            let quantized = tensor.read_integers(&bytes).collect();
+            let device = dequantize(&tensor, &bytes)?;
+            let real = onnx_layout(device.clone(), port.perm());
+            Ok(Output { name, bytes, quantized, device, real })
         };
         entry.outputs().enumerate().map(output).collect()
     }
@@ -68,24 +74,40 @@ impl<'m> Interpreter<'m> {
 ///
 /// # Errors
 /// If they do not fit the model's inputs.
-pub fn quantize_inputs(model: &Model<'_>, inputs: &[ArrayD<f32>]) -> Result<Vec<Vec<i8>>> {
+pub fn quantize_inputs(model: &Model<'_>, inputs: &[ArrayD<f32>]) -> Result<Vec<Vec<u8>>> {
     let entry = model.entry(0).context("no entry point")?;
     ensure!(entry.inputs().count() == inputs.len(), "{} inputs given", inputs.len());
-    let quantize = |(port, x): (teff::format::Port<'_>, &ArrayD<f32>)| {
-        let name = port.name();
-        let tensor = port.tensor().with_context(|| format!("input {name}: no tensor"))?;
-        ensure!(tensor.data_type == DataType::I8, "input {name}: {:?}, not int8", tensor.data_type);
-        ensure!(x.len() == tensor.len, "input {name}: {} elements given, {} wanted", x.len(), tensor.len);
-        Ok(x.iter().map(|&real| tensor.quantize_i8(real)).collect())
+    let quantize = |(port, x): (Port<'_>, &ArrayD<f32>)| {
+        let tensor = tensor_of(&port)?;
+        let mut bytes = vec![0; tensor.byte_len()];
+        let fits = tensor.write_reals(&mut bytes, x.iter().copied());
+        ensure!(fits, "input {}: {} elements given, {} wanted", port.name(), x.len(), tensor.len);
+        Ok(bytes)
     };
     entry.inputs().zip(inputs).map(quantize).collect()
 }
 
-/// The numbers that the bytes of `tensor` stand for.
-pub(super) fn dequantize(tensor: &Tensor<'_>, quantized: &[i8]) -> Result<ArrayD<f32>> {
+/// What the model sees of real inputs: quantized, and real again.
+///
+/// # Errors
+/// If they do not fit the model's inputs.
+pub fn seen_inputs(model: &Model<'_>, inputs: &[ArrayD<f32>]) -> Result<Vec<ArrayD<f32>>> {
+    let bytes = quantize_inputs(model, inputs)?;
+    let ports = model.entry(0).into_iter().flat_map(|entry| entry.inputs());
+    ports.zip(&bytes).map(|(port, bytes)| dequantize(&tensor_of(&port)?, bytes)).collect()
+}
+
+/// The real numbers that the bytes of `tensor` stand for.
+///
+/// # Errors
+/// If there are too many or too few.
+pub fn dequantize(tensor: &Tensor<'_>, bytes: &[u8]) -> Result<ArrayD<f32>> {
     let shape: Vec<usize> = tensor.shape.iter().map(|&d| d as usize).collect();
-    let real = quantized.iter().map(|&q| tensor.dequantize_i8(q)).collect();
-    Ok(ArrayD::from_shape_vec(IxDyn(&shape), real)?)
+    Ok(ArrayD::from_shape_vec(IxDyn(&shape), tensor.read_reals(bytes).collect())?)
+}
+
+fn tensor_of<'m>(port: &Port<'m>) -> Result<Tensor<'m>> {
+    port.tensor().with_context(|| format!("port {}: no tensor", port.name()))
 }
 
 /// Device axis `i` is ONNX axis `perm[i]`; an empty `perm` is the identity.
