@@ -65,9 +65,9 @@ pub(super) struct Args {
     /// the one whose int8 model agrees best with the float model on the calibration set
     #[arg(long, default_value = "auto")]
     pub(super) method: Method,
-    /// Bits of an activation: 8 or 16. Weights have 8 bits
-    #[arg(long, value_name = "BITS", default_value = "8")]
-    pub(super) activations: Width,
+    /// Bits of an activation: 8 or 16 [default: 8; 16 with --lm]
+    #[arg(long, value_name = "BITS")]
+    pub(super) activations: Option<Width>,
     /// Layers (or inputs) that read and write int16, by name
     #[arg(long, value_name = "NODE", num_args = 1.., value_delimiter = ',')]
     pub(super) keep_int16: Vec<String>,
@@ -110,7 +110,15 @@ struct Summary {
 pub(super) fn main(args: &Args) -> Result<()> {
     if args.language.lm {
         let names = !args.no_debug_names;
-        return super::language::main(&args.language, &args.model, args.output.as_deref(), names, args.json);
+        let activations = args.activations.unwrap_or(Width::Int16);
+        return super::language::main(
+            &args.language,
+            activations,
+            &args.model,
+            args.output.as_deref(),
+            names,
+            args.json,
+        );
     }
     let path = args.output.clone().unwrap_or_else(|| args.model.with_extension("teff"));
     ensure!(path != args.model, "the output would replace the model: choose another with -o");
@@ -177,7 +185,7 @@ pub(super) fn run(args: &Args) -> Result<Converted> {
     let options = Options {
         method: args.method,
         input_ranges: (0..inputs.len()).map(range).collect(),
-        activations: args.activations,
+        activations: args.activations.unwrap_or_default(),
         keep_int16: args.keep_int16.clone(),
         max_drop: args.max_drop,
         metadata,

@@ -81,7 +81,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
         inputs: Vec::new(),
         states: Vec::new(),
         method: Method::MinMax,
-        activations: args.activations,
+        activations: Some(args.activations),
         keep_int16: Vec::new(),
         max_drop: None,
         labels: Some(folder.join("labels.txt")),

@@ -13,6 +13,7 @@ use crate::lm::convert::{Options, convert};
 use crate::lm::program::Layout;
 use crate::lm::quantize::{Rounding, Width};
 use crate::lm::{folder, host, tokenizer};
+use crate::quantize::Width as Activations;
 use crate::report::text::grouped;
 
 /// What `--lm` takes.
@@ -34,9 +35,6 @@ pub(super) struct LanguageArgs {
     /// Other bits for matrices whose name holds a text, such as layers.0.=8 or mlp.down=4
     #[arg(long = "weights-of", value_name = "TEXT=BITS", requires = "lm", value_parser = parse_bits_of)]
     weights_of: Vec<(String, u32)>,
-    /// Bits of activations: 16 or 8
-    #[arg(long, value_name = "BITS", default_value_t = 16, requires = "lm")]
-    activations: u32,
     /// Let the cache slide when it is full, the first N tokens kept
     #[arg(long, value_name = "N", requires = "lm")]
     sinks: Option<usize>,
@@ -68,7 +66,14 @@ struct Summary {
 }
 
 /// Converts the folder and says what came of it.
-pub(super) fn main(args: &LanguageArgs, model: &Path, out: Option<&Path>, debug_names: bool, json: bool) -> Result<()> {
+pub(super) fn main(
+    args: &LanguageArgs,
+    activations: Activations,
+    model: &Path,
+    out: Option<&Path>,
+    debug_names: bool,
+    json: bool,
+) -> Result<()> {
     ensure!(
         model.is_dir(),
         "{}: no folder. A language model is converted from its Hugging Face folder (config.json, model.safetensors, \
@@ -79,9 +84,8 @@ pub(super) fn main(args: &LanguageArgs, model: &Path, out: Option<&Path>, debug_
     let [bos, eos] = special_tokens(model)?;
     let section = tokenizer::read(&model.join("tokenizer.json"), bos, eos)?;
     let width = |bits: u32| Width { bits, group: args.group.unwrap_or(if bits == 8 { 0 } else { 32 }) };
-    ensure!(matches!(args.activations, 8 | 16), "--activations: 16 or 8");
     let layout = Layout {
-        activations: args.activations,
+        activations: if activations == Activations::Int8 { 8 } else { 16 },
         context: args.context.unwrap_or(network.architecture.context),
         sinks: args.sinks,
         prefill: args.prefill,
