@@ -4,6 +4,8 @@ mod choice;
 mod histogram;
 mod logits;
 
+pub use logits::raise_masks;
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -2,16 +2,47 @@
 
 pub mod search;
 
-use anyhow::{Context, Result, ensure};
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail, ensure};
 use ndarray::ArrayD;
 
 use crate::aligned::AlignedBytes;
 use crate::calibrate::{self, Method, Range, Samples};
 use crate::emit::{self, Emitted, Extras};
 use crate::ir::{Graph, Kind, ValueId};
+use crate::passes::split_weights;
 use crate::plan::Plan;
 use crate::quantize::{self, QuantParams, Width, Widths};
 use crate::state::{self, Rollout};
+
+/// How many bits the weights of convolutions and fully connected layers have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Weights {
+    /// 8; or 16, if activations are int16 and 8 alone cost too much: see [`NEAR_ENOUGH`].
+    #[default]
+    Auto,
+    /// 8.
+    Int8,
+    /// 16, for twice the memory and the multiply-accumulates: see [`split_weights::run`].
+    Int16,
+}
+
+/// With [`Weights::Auto`] weights have 8 bits if the float model with weights so rounded comes so near to itself.
+pub const NEAR_ENOUGH: f64 = 0.9997;
+
+impl FromStr for Weights {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "8" | "int8" => Ok(Self::Int8),
+            "16" | "int16" => Ok(Self::Int16),
+            _ => bail!("weights of {text:?} bits: auto, 8 or 16"),
+        }
+    }
+}
 
 /// What the user chooses.
 #[derive(Debug, Clone)]
@@ -23,6 +54,8 @@ pub struct Options {
     pub input_ranges: Vec<Option<Range>>,
     /// The type of activations.
     pub activations: Width,
+    /// Bits of the weights of convolutions and fully connected layers.
+    pub weights: Weights,
     /// Layers that read and write int16 whatever [`Options::activations`] says: see [`Widths::keep`].
     pub keep_int16: Vec<String>,
     /// How much worse than float the model may be, in percent: see [`search`]. As few activations as it takes become
@@ -42,6 +75,7 @@ impl Default for Options {
             method: Method::MinMax,
             input_ranges: Vec::new(),
             activations: Width::Int8,
+            weights: Weights::Auto,
             keep_int16: Vec::new(),
             max_drop: None,
             metadata: Vec::new(),
@@ -73,6 +107,21 @@ pub struct Converted {
 /// If calibration is needed and fails, a node has no form in the runtime, or no widths reach [`Options::max_drop`]; the message names
 /// the node.
 pub fn convert(graph: &Graph, samples: &dyn Samples, options: &Options, tick: &(dyn Fn() + Sync)) -> Result<Converted> {
+    let fine = match options.weights {
+        Weights::Int8 => false,
+        Weights::Int16 => true,
+        Weights::Auto => {
+            options.activations == Width::Int16
+                && !samples.is_empty()
+                && split_weights::fidelity(graph, &Rollout::new(graph, samples)?)? < NEAR_ENOUGH
+        }
+    };
+    let (mut split, mut options) = (graph.clone(), options.clone());
+    if fine {
+        split_weights::run(&mut split)?;
+        options.metadata.push(("weights".to_string(), "16 bits, as the sum of two layers".to_string()));
+    }
+    let (graph, options) = (&split, &options);
     let missing = quantize::uncalibrated(graph);
     ensure!(missing.is_empty() || !samples.is_empty(), "{}", calibration_wanted(graph, &missing));
     if samples.is_empty() {
@@ -128,6 +177,8 @@ fn finish(
     }
     let mut widths = Widths::keep(graph, options.activations, &options.keep_int16)?;
     let mut graph = graph.clone();
+    calibrate::raise_masks(&mut graph, &ranges);
+    ranges.resize(graph.values.len(), None);
     state::settle(&mut graph, &mut ranges, &widths)?;
     let graph = &graph;
     let calibrated = Calibrated { graph, ranges: &ranges };

@@ -99,11 +99,12 @@ and with all but the first input. It has **passed** if one form, run in integers
 **refused** if all end in a clear error before anything is flashed. No case may be wrong in any form: the test fails then.
 
 **What counts as the expected output.** The float graph must give it to 10⁻³. For the integer model the tolerance follows
-from the quantization steps alone: the float graph is evaluated once more with every activation rounded to its step on the
-device, and exact arithmetic in between. Where D is the largest deviation of that evaluation from the expected output, the
-integer model may deviate by 2·D, and by 2 steps of the output. Integers and truth values must be the expected ones, or
-those of the rounded evaluation, on which alone the device can decide. Where D exceeds a quarter of the output's largest
-magnitude, the case says nothing and counts as refused. The case's own input is the calibration set.
+from the quantization steps alone: the float graph is evaluated three times more with every activation rounded to its step
+on the device (to nearest, all up, all down), and exact arithmetic in between. Where D is the largest deviation of these
+from the expected output, the integer model may deviate by 2·D, and by 2 steps of the output (of int8, if weights of 8 bits
+take part). Integers and truth values must be the expected ones, or those of the evaluation rounded to nearest, on which
+alone the device can decide. Where that one is off by more than a quarter of the output's largest magnitude, the case says
+nothing and counts as refused. A case must pass with int8 and with int16 activations; its own input is the calibration set.
 
 *Float* cases have a float32 input first and float32, integer or truth values beside it; the other cases have other types
 (float16, strings, sequences, uint8 …). Cases with quantized operators are not among these. The last column gives up to two reasons for which cases were refused.
