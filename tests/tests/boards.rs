@@ -19,6 +19,7 @@ use teff_tests::{budget, golden, in_ci, root, skip, slow};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::board::{self, Board, Elf, linux};
 use teff_tools::convert;
+use teff_tools::quantize::Width;
 use teff_tools::update::{self, Patience};
 
 /// How many of the test images are run.
@@ -127,7 +128,7 @@ fn retired(line: &str) -> Option<u64> {
 #[test]
 fn every_operator_gives_the_same_bits_everywhere() {
     let files: Vec<(String, AlignedBytes)> =
-        cases::all().into_iter().flat_map(|(_, cases)| cases).map(convert).collect();
+        cases::all().into_iter().flat_map(|(_, cases)| cases).flat_map(|case| both_widths(&case)).collect();
     let mut stream = Vec::new();
     for (_, file) in &files {
         stream.extend((file.len() as u32).to_le_bytes().iter().chain(&file[..]).map(|&byte| byte.cast_signed()));
@@ -232,9 +233,14 @@ fn connect(path: &Path) -> anyhow::Result<UnixStream> {
     }
 }
 
-fn convert(case: Case) -> (String, AlignedBytes) {
-    let converted = convert::convert(&case.graph, &case.samples, &convert::Options::default(), &|| {});
-    (case.name, converted.expect("the case converts").file)
+/// The case with int8 and with int16 activations.
+fn both_widths(case: &Case) -> [(String, AlignedBytes); 2] {
+    [Width::Int8, Width::Int16].map(|activations| {
+        let options =
+            convert::Options { activations, keep_int16: case.keep_int16.clone(), ..convert::Options::default() };
+        let converted = convert::convert(&case.graph, &case.samples, &options, &|| {});
+        (format!("{} in {activations:?}", case.name), converted.expect("the case converts").file)
+    })
 }
 
 #[test]
