@@ -10,15 +10,18 @@ pub fn rows<E: Element>(requant: &PerChannel<E>, first: usize, x: &[E], w: &[i8]
     let depth = x.len();
     let mut channels = requant.channels().skip(first);
     let mut quads = out.chunks_exact_mut(4);
-    let mut weights = w.chunks_exact((depth * 4).max(1));
-    for (quad, w) in (&mut quads).zip(&mut weights) {
+    let mut weights = w;
+    for quad in &mut quads {
+        let (w, rest) = weights.split_at_checked(depth.checked_mul(4)?)?;
+        weights = rest;
         for (value, dot) in quad.iter_mut().zip(dot4(x, w)?) {
             let (bias, m) = channels.next()?;
             *value = requant.finish(dot.plus(bias), m);
         }
     }
-    let rest = weights.remainder().chunks_exact(depth.max(1));
-    for (value, w) in quads.into_remainder().iter_mut().zip(rest) {
+    for value in quads.into_remainder() {
+        let (w, rest) = weights.split_at_checked(depth)?;
+        weights = rest;
         let (bias, m) = channels.next()?;
         *value = requant.finish(dot1(x, w).plus(bias), m);
     }

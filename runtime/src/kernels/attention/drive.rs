@@ -2,7 +2,7 @@
 
 use super::{Attention, CHUNK_BITS, Cache, Rope, Scratch, decode_scale, encode_scale};
 use crate::fixed::{Factor, RowScale, divide_scaled, exp2_neg, requantize_scaled, rounding_shift_64};
-use crate::kernels::rows::{HEADER, WIDE_UNIT, quantize};
+use crate::kernels::rows::{HEADER, WIDE_UNIT, quantize, side_by_side};
 
 /// What a variant supplies.
 pub(super) trait Dots {
@@ -28,7 +28,7 @@ pub(super) fn attention<D: Dots>(
     let (query, rest) = scratch.halves.split_at_mut_checked(p.head_dim)?;
     let (key, weights) = rest.split_at_mut_checked(p.head_dim)?;
     let first = usize::try_from(position).ok()?;
-    let rows = x.chunks_exact(p.row_len().max(1)).zip(out.chunks_exact_mut(p.out_len().checked_add(HEADER)?));
+    let rows = side_by_side((x, p.row_len()), (out, p.out_len().checked_add(HEADER)?));
     for (at, (x, out)) in (first..).zip(rows) {
         if p.sinks.is_none() && at >= p.context {
             return None;
@@ -37,13 +37,13 @@ pub(super) fn attention<D: Dots>(
         let slot = p.slot(at);
         let turned_heads = if p.turns_on_read() { p.heads } else { p.heads.checked_add(p.kv_heads)? };
         if let Some(angles) = angles(p, turns, p.place(slot, at)) {
-            turned.chunks_exact_mut(p.head_dim).take(turned_heads).for_each(|head| rope(p, angles, head));
+            turned.chunks_exact_mut(p.head_dim.max(1)).take(turned_heads).for_each(|head| rope(p, angles, head));
         }
         store(p, cache, slot, turned.get(p.out_len()..)?, x.get(turned.len()..)?)?;
         let cached = p.context.min(at.checked_add(1)?);
         let mut attend = Attend { p, at, turns, cache, cached, query, key, scores: scores.get_mut(..cached)? };
         let weights = weights.get_mut(..cached)?;
-        let heads = turned.chunks_exact(p.head_dim).zip(results.chunks_exact_mut(p.head_dim));
+        let heads = side_by_side((turned, p.head_dim), (results, p.head_dim));
         for (h, (head, results)) in heads.enumerate() {
             let kv_head = h.checked_div(p.heads.checked_div(p.kv_heads)?)?;
             let group = kv_head.checked_mul(p.head_dim)?.checked_div(p.group_len())?;
@@ -94,7 +94,7 @@ fn store(p: &Attention, cache: &mut Cache, slot: usize, keys: &[i32], values: &[
     let group_len = p.group_len().max(1);
     let mut scales = cache.scales.chunks_exact_mut(p.context.max(1));
     let mut row = cache.keys.chunks_exact_mut(keys.len().max(1)).nth(slot)?.iter_mut();
-    for keys in keys.chunks_exact(group_len) {
+    for keys in keys.chunks_exact(group_len.max(1)) {
         let (code, factor) = cache_factor(keys);
         *scales.next()?.get_mut(slot)? = code;
         for (&key, to) in keys.iter().zip(&mut row) {
@@ -102,7 +102,7 @@ fn store(p: &Attention, cache: &mut Cache, slot: usize, keys: &[i32], values: &[
         }
     }
     let mut rows = cache.values.chunks_exact_mut(p.context.max(1));
-    for values in values.chunks_exact(group_len) {
+    for values in values.chunks_exact(group_len.max(1)) {
         let (code, factor) = cache_factor(values);
         *scales.next()?.get_mut(slot)? = code;
         for (&value, row) in values.iter().zip(&mut rows) {
@@ -145,7 +145,7 @@ struct Attend<'a, 'c> {
 impl<'a> Attend<'a, '_> {
     /// The scales of a group's cached keys and values.
     fn scales(&self, group: usize) -> Option<(&'a [u8], &'a [u8])> {
-        let of = |group: usize| self.cache.scales.chunks_exact(self.p.context).nth(group)?.get(..self.cached);
+        let of = |group: usize| self.cache.scales.chunks_exact(self.p.context.max(1)).nth(group)?.get(..self.cached);
         Some((of(group)?, of(self.p.groups.checked_add(group)?)?))
     }
 
@@ -161,7 +161,7 @@ impl<'a> Attend<'a, '_> {
             *q = shift_down(x, down).clamp(-limit, limit) as i16;
         }
         let mut best = i32::MIN;
-        let keys = self.cache.keys.chunks_exact(p.head_dim).skip(kv_head).step_by(p.kv_heads);
+        let keys = self.cache.keys.chunks_exact(p.head_dim.max(1)).skip(kv_head).step_by(p.kv_heads.max(1));
         let rows = self.scores.iter_mut().zip(keys).zip(scales);
         if p.turns_on_read() {
             for (slot, ((score, key), &code)) in rows.enumerate() {
@@ -204,7 +204,7 @@ impl<'a> Attend<'a, '_> {
     ) -> Option<()> {
         let p = self.p;
         let shift = p.sum_shift();
-        let rows = self.cache.values.chunks_exact(p.context).skip(kv_head.checked_mul(p.head_dim)?);
+        let rows = self.cache.values.chunks_exact(p.context.max(1)).skip(kv_head.checked_mul(p.head_dim)?);
         for (out, row) in out.iter_mut().zip(rows) {
             let sum = match shift {
                 0 => D::dot8(weights, row),

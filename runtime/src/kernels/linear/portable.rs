@@ -2,6 +2,7 @@
 
 use super::FullyConnected;
 use crate::kernels::dot::rows;
+use crate::kernels::rows::side_by_side;
 use crate::kernels::{Element, Unary};
 
 /// See [`super::reference::fully_connected`]. Four rows of the weights share one pass over the input vector.
@@ -15,7 +16,7 @@ pub fn fully_connected<E: Element>(
 ) -> Option<()> {
     let w = w.get(..p.inputs.checked_mul(p.outputs)?)?;
     if let Unary::Apart(x, out) = operands {
-        let vectors = x.chunks_exact(p.inputs.max(1)).zip(out.chunks_exact_mut(p.outputs.max(1)));
+        let vectors = side_by_side((x, p.inputs), (out, p.outputs));
         for (x, out) in vectors.take(p.rows) {
             rows(&p.requant, 0, x, w, out)?;
         }

@@ -2,6 +2,7 @@
 
 use super::{Along, ArgExtreme, Extreme, TopK, ahead};
 use crate::kernels::nest::{Axis, Nest};
+use crate::kernels::rows::side_by_side;
 
 /// See [`super::reference::arg_extreme`].
 pub fn arg_extreme<T: Copy + Ord>(p: &ArgExtreme, x: &[T], out: &mut [i32]) -> Option<()> {
@@ -52,9 +53,10 @@ where
     if !fits || from == 0 || to == 0 {
         return None;
     }
-    for (x, out) in x.chunks_exact(from).zip(out.chunks_exact_mut(to)) {
+    let inner = along.inner.max(1);
+    for (x, out) in side_by_side((x, from), (out, to)) {
         for j in 0..along.inner {
-            f(x.get(j..)?.iter().step_by(along.inner).copied(), out.get_mut(j..)?.iter_mut().step_by(along.inner))?;
+            f(x.get(j..)?.iter().step_by(inner).copied(), out.get_mut(j..)?.iter_mut().step_by(inner))?;
         }
     }
     Some(())

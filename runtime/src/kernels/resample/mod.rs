@@ -47,16 +47,14 @@ impl<'a> Taps<'a> {
     /// Indices and weights of each output; a negative index is one far beyond the end.
     #[inline(always)]
     pub fn outputs(&self) -> impl Iterator<Item = impl Iterator<Item = (usize, i32)> + 'a> + 'a {
-        let width = self.width.max(1);
-        self.index.chunks_exact(width).zip(self.weight.chunks_exact(width)).map(|(index, weight)| pairs(index, weight))
+        let Self { index, weight, width } = *self;
+        (0..self.len()).map_while(move |i| row(index, weight, width, i))
     }
 
     /// Indices and weights of output `i`.
     #[inline(always)]
     pub fn output(&self, i: usize) -> Option<impl Iterator<Item = (usize, i32)> + 'a> {
-        let start = i.checked_mul(self.width)?;
-        let part = start..start.checked_add(self.width)?;
-        Some(pairs(self.index.get(part.clone())?, self.weight.get(part)?))
+        row(self.index, self.weight, self.width, i)
     }
 
     /// Number of outputs.
@@ -68,6 +66,19 @@ impl<'a> Taps<'a> {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Indices and weights of output `i`, of which there are `width`.
+#[inline(always)]
+fn row<'a>(
+    index: &'a [i16],
+    weight: &'a [i32],
+    width: usize,
+    i: usize,
+) -> Option<impl Iterator<Item = (usize, i32)> + 'a> {
+    let start = i.checked_mul(width)?;
+    let part = start..start.checked_add(width)?;
+    Some(pairs(index.get(part.clone())?, weight.get(part)?))
 }
 
 #[inline(always)]

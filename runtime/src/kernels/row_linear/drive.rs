@@ -2,7 +2,7 @@
 
 use super::epilogue::product;
 use super::{MlpUp, Weights, wide};
-use crate::kernels::rows::{HEADER, WIDE_UNIT, quantize, split};
+use crate::kernels::rows::{HEADER, WIDE_UNIT, quantize, side_by_side, split};
 
 /// What a variant supplies: the accumulators of a row.
 pub(super) trait Dots {
@@ -19,7 +19,7 @@ pub(super) fn row_linear<D: Dots>(
     add: bool,
     scratch: &mut [i16],
 ) -> Option<()> {
-    let rows = x.chunks_exact(w.inputs.checked_add(HEADER)?).zip(out.chunks_exact_mut(w.outputs.max(1)));
+    let rows = side_by_side((x, w.inputs.checked_add(HEADER)?), (out, w.outputs));
     for (x, out) in rows {
         let (scale, x) = split(x)?;
         let mut outputs = out.iter_mut().zip(w.factors());
@@ -43,7 +43,7 @@ pub(super) fn mlp_up<D: Dots>(
     (hidden, scratch): (&mut [i32], &mut [i16]),
 ) -> Option<()> {
     let out_len = out.len().checked_div(x.len().checked_div(w.inputs.checked_add(HEADER)?)?)?;
-    let rows = x.chunks_exact(w.inputs.checked_add(HEADER)?).zip(out.chunks_exact_mut(out_len.max(1)));
+    let rows = side_by_side((x, w.inputs.checked_add(HEADER)?), (out, out_len));
     for (x, out) in rows {
         let (scale, x) = split(x)?;
         let mut factors = w.factors();

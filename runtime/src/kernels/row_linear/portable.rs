@@ -26,10 +26,11 @@ impl Dots for Portable {
             return Some(());
         }
         let group_bytes = bytes.checked_div(groups)?.max(1);
-        let mut scales = w.scales.chunks_exact(groups);
+        let mut scales = w.scales.chunks_exact(groups.max(1));
         for row in w.data.chunks_exact(bytes) {
             let scales = if w.group == 0 { &[1] } else { scales.next()? };
-            let parts = row.chunks_exact(group_bytes).zip(x.chunks_exact(group)).zip(scales);
+            let mut inputs = x.chunks_exact(group);
+            let parts = row.chunks_exact(group_bytes).map_while(|w8| Some((w8, inputs.next()?))).zip(scales);
             let sum = |((w8, x), &scale): ((&[u8], &[i16]), &i8)| {
                 let dot = match w.bits {
                     8 => dot8(w8, x),

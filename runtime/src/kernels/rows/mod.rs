@@ -75,3 +75,14 @@ pub fn quantize(values: &[i32], unit: Factor, bits: u32, row: &mut [i16]) -> Opt
     tail.fill(0);
     Some(())
 }
+
+/// Rows of two slices side by side, of so many elements each, as far as both have them. Plain zipped chunks would link a
+/// division whose divisor the compiler cannot see.
+#[inline(always)]
+pub(crate) fn side_by_side<'x, 'y, X, Y>(
+    (x, x_len): (&'x [X], usize),
+    (y, y_len): (&'y mut [Y], usize),
+) -> impl Iterator<Item = (&'x [X], &'y mut [Y])> {
+    let mut x = x.chunks_exact(x_len.max(1));
+    y.chunks_exact_mut(y_len.max(1)).map_while(move |y| Some((x.next()?, y)))
+}

@@ -1,7 +1,7 @@
 //! Row operators in plain Rust that any target runs well.
 
 use super::reference::{floor_mean, norm_unit};
-use super::{Embedding, HEADER, RowNorm, quantize};
+use super::{Embedding, HEADER, RowNorm, quantize, side_by_side};
 use crate::fixed::{Factor, requantize_scaled, sat32};
 
 /// Words of scratch memory that [`row_norm`] needs.
@@ -12,7 +12,7 @@ pub fn row_norm_scratch_len(p: &RowNorm) -> usize {
 /// See [`super::reference::row_norm`].
 pub fn row_norm(p: &RowNorm, x: &[i32], gamma: &[i16], out: &mut [i16], products: &mut [i32]) -> Option<()> {
     let products = products.get_mut(..p.len)?;
-    let rows = x.chunks_exact(p.len.max(1)).zip(out.chunks_exact_mut(p.len.checked_add(HEADER)?));
+    let rows = side_by_side((x, p.len), (out, p.len.checked_add(HEADER)?));
     for (x, out) in rows {
         let mean = if p.centred { floor_mean(x, p.len) } else { 0 };
         let centred = |x: i32| if mean == 0 { x } else { sat32(i64::from(x) - i64::from(mean)) };

@@ -37,7 +37,7 @@ pub(super) fn norm_unit(factor: Factor, energy: u64) -> Factor {
 
 /// `⌊Σx/n + ½⌋`.
 pub(super) fn floor_mean(x: &[i32], n: usize) -> i32 {
-    let n = n as i64;
+    let n = (n as i64).max(1);
     let sum: i64 = x.iter().map(|&x| i64::from(x)).sum();
     sat32((2 * sum + n).div_euclid(2 * n))
 }

@@ -11,8 +11,8 @@ pub fn cumulative_sum<E: Element>(p: &CumulativeSum<E>, x: &[E], out: &mut [E]) 
     }
     for (x, out) in x.chunks_exact(block).zip(out.chunks_exact_mut(block)) {
         for j in 0..p.along.inner {
-            let x = x.get(j..)?.iter().step_by(p.along.inner);
-            let out = out.get_mut(j..)?.iter_mut().step_by(p.along.inner);
+            let x = x.get(j..)?.iter().step_by(p.along.inner.max(1));
+            let out = out.get_mut(j..)?.iter_mut().step_by(p.along.inner.max(1));
             if p.reverse { line(p, x.rev(), out.rev()) } else { line(p, x, out) }
         }
     }
