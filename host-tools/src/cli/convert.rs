@@ -17,7 +17,7 @@ use super::mixed;
 use super::output;
 use crate::calibrate::{self, Method, Samples};
 use crate::convert::search::{self, SearchReport};
-use crate::convert::{Converted, Options, Weights, calibration_wanted, convert};
+use crate::convert::{Converted, Options, calibration_wanted, convert};
 use crate::data::{Dataset, InputSpec, Preprocess};
 use crate::ir::Graph;
 use crate::quantize::Width;
@@ -68,10 +68,10 @@ pub(super) struct Args {
     /// Bits of an activation: 8 or 16 [default: 8; 16 with --lm]
     #[arg(long, value_name = "BITS")]
     pub(super) activations: Option<Width>,
-    /// Bits of a weight of a convolution or fully connected layer: 8, or 16 for twice the memory and the time, or auto: 16
-    /// only with activations of 16 bits, and only if weights of 8 alone would cost more than they should
-    #[arg(long, value_name = "BITS", default_value = "auto")]
-    pub(super) weights: Weights,
+    /// Bits of a weight: auto, 8 or 16; with --lm 8, 4 or 2. Auto is 16 only with activations of 16 bits, and only if
+    /// weights of 8 alone would cost more than they should [default: auto; 8 with --lm]
+    #[arg(long, value_name = "BITS")]
+    pub(super) weights: Option<String>,
     /// Layers (or inputs) that read and write int16, by name
     #[arg(long, value_name = "NODE", num_args = 1.., value_delimiter = ',')]
     pub(super) keep_int16: Vec<String>,
@@ -115,9 +115,10 @@ pub(super) fn main(args: &Args) -> Result<()> {
     if args.language.lm {
         let names = !args.no_debug_names;
         let activations = args.activations.unwrap_or(Width::Int16);
+        let weights = args.weights.as_deref().unwrap_or("8");
         return super::language::main(
             &args.language,
-            activations,
+            (weights, activations),
             &args.model,
             args.output.as_deref(),
             names,
@@ -190,7 +191,7 @@ pub(super) fn run(args: &Args) -> Result<Converted> {
         method: args.method,
         input_ranges: (0..inputs.len()).map(range).collect(),
         activations: args.activations.unwrap_or_default(),
-        weights: args.weights,
+        weights: args.weights.as_deref().map(str::parse).transpose()?.unwrap_or_default(),
         keep_int16: args.keep_int16.clone(),
         max_drop: args.max_drop,
         metadata,

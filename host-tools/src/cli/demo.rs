@@ -82,7 +82,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
         states: Vec::new(),
         method: Method::MinMax,
         activations: Some(args.activations),
-        weights: crate::convert::Weights::Auto,
+        weights: None,
         keep_int16: Vec::new(),
         max_drop: None,
         labels: Some(folder.join("labels.txt")),

@@ -26,9 +26,6 @@ pub(super) struct LanguageArgs {
     /// Tokens that the cache holds [default: as many as the model was made for]
     #[arg(long, value_name = "N", requires = "lm")]
     context: Option<usize>,
-    /// Bits of a weight: 8, 4 or 2
-    #[arg(long, value_name = "BITS", default_value_t = 8, requires = "lm")]
-    weights: u32,
     /// Weights that share a scale, a multiple of 16; 0: a whole row [default: 0 for 8 bits, else 32]
     #[arg(long, value_name = "N", requires = "lm")]
     group: Option<usize>,
@@ -68,7 +65,7 @@ struct Summary {
 /// Converts the folder and says what came of it.
 pub(super) fn main(
     args: &LanguageArgs,
-    activations: Activations,
+    (weights, activations): (&str, Activations),
     model: &Path,
     out: Option<&Path>,
     debug_names: bool,
@@ -80,6 +77,7 @@ pub(super) fn main(
          tokenizer.json)",
         model.display()
     );
+    let weights: u32 = weights.parse().ok().filter(|bits| [8, 4, 2].contains(bits)).context("--weights: 8, 4 or 2")?;
     let network = folder::read(model)?;
     let [bos, eos] = special_tokens(model)?;
     let section = tokenizer::read(&model.join("tokenizer.json"), bos, eos)?;
@@ -98,7 +96,7 @@ pub(super) fn main(
         Some(path) => calibration(path, &Tokenizer::verify(&section)?)?,
         None => Vec::new(),
     };
-    let rounding = match (args.weights, texts.is_empty()) {
+    let rounding = match (weights, texts.is_empty()) {
         (8, _) | (_, true) => Rounding::Nearest,
         _ => Rounding::Alternating,
     };
@@ -109,7 +107,7 @@ pub(super) fn main(
         ("calibration".to_string(), text.unwrap_or_else(|| "none".into())),
     ];
     let options = Options {
-        weights: width(args.weights),
+        weights: width(weights),
         widths: args.weights_of.iter().map(|(name, bits)| (name.clone(), width(*bits))).collect(),
         rounding,
         layout,
