@@ -4,7 +4,7 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha512};
 use teff::crc32;
 
-/// Bytes of a header in a file and on the wire; in flash it is padded to [`STORED`].
+/// Bytes of a header in a file and on the wire; in flash it is padded to whole words.
 pub const LEN: usize = 152;
 /// Bytes of a header in flash.
 pub(crate) const STORED: usize = 160;

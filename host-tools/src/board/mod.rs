@@ -16,7 +16,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `availability` | says what this machine lacks, and the command that brings it |
-//! | [`bench`] | instructions, code and memory of a model, operator by operator |
+//! | [`mod@bench`] | instructions, code and memory of a model, operator by operator |
 //! | `build` | runs Cargo in the board's folder |
 //! | `elf` | sizes and symbols of a firmware |
 //! | `emulate` | runs QEMU with the frames as a file of the firmware |

@@ -1,6 +1,6 @@
 //! ONNX → tract's typed, decluttered graph → IR.
 //!
-//! Quantized nodes are rewritten first ([`quantized`]), and the model is vetted, so that nothing that tract is known to get wrong, and nothing that it does
+//! Quantized nodes are rewritten first (`quantized`), and the model is vetted, so that nothing that tract is known to get wrong, and nothing that it does
 //! not know, reaches it. What tract leaves is then read operator by operator; a node that has no counterpart in the
 //! IR joins the list of the one [`Unsupported`] error.
 

@@ -114,7 +114,7 @@ pub fn plan(program: &Program, scratch_lens: &[usize]) -> Plan {
 }
 
 /// [`plan`], in which steps get the scratch memory that they wish for, as long as the arena grows by no more than
-/// 1/[`GROWTH`] in all.
+/// 1/16 in all.
 pub fn plan_with_wishes(program: &Program, needs: &[usize]) -> Plan {
     /// Speed may cost this part of the arena.
     const GROWTH: usize = 16;

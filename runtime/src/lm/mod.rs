@@ -8,7 +8,7 @@
 //! | [`generator`] | generation: stop tokens and strings, budgets, cancelling |
 //! | [`choice`] | the likeliest of given answers, with confidences |
 //! | [`grammar`] | generation within a regular grammar |
-//! | [`speculate`] | greedy generation with a smaller model's drafts |
+//! | [`mod@speculate`] | greedy generation with a smaller model's drafts |
 //!
 //! All of it is integer arithmetic: the same text on every machine.
 #![deny(clippy::float_arithmetic)]
