@@ -53,7 +53,7 @@ fn rows<const BITS: usize>(w: &Weights, x: &[i16], pairs: &[u32], mut emit: impl
         let of = [scales.next()?, scales.next()?, scales.next()?, scales.next()?];
         grouped::<BITS, 4>([a, b, c, d], of, x, pairs)?.into_iter().for_each(&mut emit);
     }
-    for row in quads.remainder().chunks_exact(words) {
+    for row in quads.remainder().chunks_exact(words.max(1)) {
         let [dot] = match w.group {
             0 => shifted::<BITS, 1>([row], x, pairs)?,
             _ => grouped::<BITS, 1>([row], [scales.next()?], x, pairs)?,
