@@ -13,7 +13,8 @@
 //! | [`mod@convert`] | all of that in order |
 //!
 //! [`interpreter`] runs a `.teff` on real numbers. Beside it stand [`data`] (sample sets), [`report`] (accuracy, per-layer
-//! error, costs), [`board`] (emulated boards), [`update`] (signed models for devices in the field) and
+//! error, costs), [`board`] (emulated boards), [`compare`] (a device against this computer, step by step), [`update`] (signed
+//! models for devices in the field), [`line`] (serial lines), and
 //! [`cli`], which holds one file a subcommand of `teff`.
 //!
 //! The tools link the very runtime that a board runs: what they compute is what the board will compute.
@@ -21,12 +22,14 @@ pub mod aligned;
 pub mod board;
 pub mod calibrate;
 pub mod cli;
+pub mod compare;
 pub mod convert;
 pub mod data;
 pub mod emit;
 pub mod import;
 pub mod interpreter;
 pub mod ir;
+pub mod line;
 pub mod lm;
 pub mod ops;
 pub mod passes;

@@ -8,9 +8,10 @@ use ed25519_dalek::SigningKey;
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
 };
-use teff_slots::wire::FRAME;
+use teff_link::FRAME;
 use teff_slots::{Installed, Server, Store};
-use teff_tools::update::{Patience, push, sign};
+use teff_tools::line::Patience;
+use teff_tools::update::{push, sign};
 
 const SECTOR: usize = 1024;
 

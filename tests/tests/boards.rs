@@ -18,9 +18,11 @@ use teff_tests::cases::{self, Case};
 use teff_tests::{budget, golden, in_ci, root, skip, slow};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::board::{self, Board, Elf, linux};
+use teff_tools::compare::{Emulated, compare};
 use teff_tools::convert;
+use teff_tools::line::Patience;
 use teff_tools::quantize::Width;
-use teff_tools::update::{self, Patience};
+use teff_tools::update;
 
 /// How many of the test images are run.
 const IMAGES: usize = 100;
@@ -69,7 +71,7 @@ fn hardware() {
         if !available(board.name, board::target_availability(board.target)) {
             continue;
         }
-        let firmware = board::build_hardware(board, &model()).unwrap_or_else(|error| panic!("{error:#}"));
+        let firmware = board::build_hardware(board, &model(), false).unwrap_or_else(|error| panic!("{error:#}"));
         let size = firmware.size().expect("the firmware is intact");
         assert!(size.flash <= board.flash && size.ram <= board.ram, "{}: {size:?}", board.name);
         links_no_other_operators(board.name, &firmware);
@@ -116,6 +118,30 @@ fn the_instruction_counter_is_exact() {
 
         let again = board::run_binary(board, &program, &[]).expect("it runs again");
         assert_eq!(again.instructions.map(|count| count.lengths), Some(counted), "{name}: not repeatable");
+    }
+}
+
+/// `teff compare` against emulated boards: the protocol, and every step of the shipped model.
+#[test]
+fn compared_step_by_step() {
+    let path = model();
+    let file = AlignedBytes::from(fs::read(&path).expect("the shipped model").as_slice());
+    let model = Model::verify(&file).expect("it is valid");
+    let input: Vec<u8> = workload().0[..784].iter().map(|value| value.cast_unsigned()).collect();
+    for name in ["mps2-an386", "microbit", "riscv-virt-imac"] {
+        let board = board(name);
+        if !available(&format!("comparing on {name}"), board::availability(board)) {
+            continue;
+        }
+        let mut device = Emulated::build(board, &path).unwrap_or_else(|error| panic!("{error:#}"));
+        let comparison = compare(&model, &[input.clone()], &mut device).unwrap_or_else(|error| panic!("{error:#}"));
+        assert_eq!((comparison.steps, comparison.difference), (model.step_count(), None), "{name}");
+
+        let other = root().join("models/lightcnn-fashion/model.teff");
+        let other = AlignedBytes::from(fs::read(other).expect("the shipped model").as_slice());
+        let other = Model::verify(&other).expect("it is valid");
+        let error = compare(&other, &[input.clone()], &mut device).expect_err("another model").to_string();
+        assert!(error.starts_with("the device runs another model"), "{error}");
     }
 }
 

@@ -5,10 +5,13 @@ use std::path::Path;
 use ndarray::{Array1, ArrayD, Axis};
 use ndarray_npy::NpzReader;
 use rayon::prelude::*;
+use teff::Model;
 use teff_tests::run::{arg_max, run};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::ir::Graph;
 use teff_tools::ir::eval::eval;
+use teff_tools::report::ModelReport;
+use teff_tools::report::text::grouped;
 use teff_tools::{import, passes};
 
 /// Test images as the model wants them, and their labels.
@@ -65,5 +68,36 @@ fn full_test_sets_reach_their_goals() {
         println!("{name}: float {float}, int8 {int8} of 10000");
         assert!(float >= least, "{name}: float {float}");
         assert!(int8 + 20 >= float, "{name}: float {float}, int8 {int8}");
+        // The card shows what `teff eval` prints.
+        let card = card(name);
+        let lines: Vec<String> =
+            card.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        for (what, right) in [("float .onnx", float), ("int8 .teff", int8)] {
+            let line = format!("{what} {right} 10000 {:.2} %", right as f64 / 100.0);
+            assert!(lines.contains(&line), "the card of {name} lacks {line:?}");
+        }
+    }
+}
+
+fn card(name: &str) -> String {
+    std::fs::read_to_string(teff_tests::root().join("models").join(name).join("README.md")).expect("a card")
+}
+
+/// The sizes in the cards are those of the shipped files.
+#[test]
+fn cards_say_what_is_shipped() {
+    for name in ["lightcnn-mnist", "lightcnn-fashion"] {
+        let path = teff_tests::root().join("models").join(name).join("model.teff");
+        let file = AlignedBytes::from(std::fs::read(path).expect("shipped").as_slice());
+        let report = ModelReport::new(&Model::verify(&file).expect("it is valid")).totals;
+        let words = card(name).split_whitespace().collect::<Vec<_>>().join(" ");
+        let (file, weights, ram) = (report.file_bytes as u64, report.weight_bytes as u64, report.memory_bytes as u64);
+        for said in [
+            format!("says {} multiply-accumulates", grouped(report.macs)),
+            format!("{} bytes of file, of which {} are weights", grouped(file), grouped(weights)),
+            format!("and {} bytes of RAM", grouped(ram)),
+        ] {
+            assert!(words.contains(&said), "the card of {name} does not say {said:?}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`compare`] | runs the model step by step and shows a PC what each step gave |
 //! | [`conformance`] | runs the self-tests of a stream of models |
 //! | [`digits`] | runs the model on each frame of a stream and writes the outputs |
 //! | [`spectra`] | runs the fixed-point front end on frames of sound |
@@ -17,6 +18,7 @@ extern crate std;
 
 #[macro_use]
 mod log;
+pub mod compare;
 pub mod conformance;
 pub mod digits;
 mod error;

@@ -28,5 +28,5 @@ fn main() -> ! {
     };
     let (frames, results) = line.with_rx(device.GPIO17).with_tx(device.GPIO16).split();
     let busy = Output::new(device.GPIO15, Level::Low, OutputConfig::default());
-    teff_probe::run_digits(embedded, &mut MEMORY.take().0, Board { frames, results, busy })
+    teff_probe::run(embedded, &mut MEMORY.take().0, Board { frames, results, busy })
 }

@@ -30,5 +30,5 @@ fn main() -> ! {
     let (transmitter, receiver) = Serial::new(device.UART0, line, 115_200.bps(), clocks).split();
     let busy = pin!(pins, led_green).into_output();
     let board = Board { frames: Receiver(receiver), results: Transmitter(transmitter), busy };
-    teff_probe::run_digits(embedded, &mut MEMORY.take().0, board)
+    teff_probe::run(embedded, &mut MEMORY.take().0, board)
 }

@@ -20,7 +20,7 @@ fn main() -> ! {
     let embedded = Embedded { model: model::MODEL, ops: model::OPS };
     match Board::take() {
         // Columns are low after reset, so row 1 alone lights the LED.
-        Some(board) => teff_semihost::run_digits(embedded, &mut MEMORY.take().0, board.display_pins.row1),
+        Some(board) => teff_semihost::run(embedded, &mut MEMORY.take().0, board.display_pins.row1),
         None => teff_semihost::fail(&"the board's peripherals are taken"),
     }
 }

@@ -39,5 +39,5 @@ fn main() -> ! {
     // Low lights the LED.
     let busy = port.p0_13.into_push_pull_output(Level::Low);
     let board = Board { frames: Half(&line), results: Half(&line), busy };
-    teff_probe::run_digits(embedded, &mut MEMORY.take().0, board)
+    teff_probe::run(embedded, &mut MEMORY.take().0, board)
 }

@@ -16,10 +16,17 @@ use core::panic::PanicInfo;
 
 use embedded_hal::digital::OutputPin;
 use embedded_io::{Read, Write};
+use teff_app::compare;
 use teff_app::digits::{self, Board, Embedded};
 
-/// Runs the digits application for ever, or until something fails.
-pub fn run_digits<R: Read, W: Write, P: OutputPin>(embedded: Embedded, memory: &mut [u8], board: Board<R, W, P>) -> ! {
+/// Runs the application that the features name for ever, or until something fails: `compare`, else digits.
+pub fn run<R: Read, W: Write, P: OutputPin>(embedded: Embedded, memory: &mut [u8], board: Board<R, W, P>) -> ! {
+    if cfg!(feature = "compare") {
+        match compare::run(embedded, memory, board.frames, board.results) {
+            Ok(_) => fail(&"the stream of requests has ended"),
+            Err(error) => fail(&error),
+        }
+    }
     match digits::run(embedded, memory, board) {
         Ok(_) => fail(&"the stream of frames has ended"),
         Err(error) => fail(&error),

@@ -53,5 +53,5 @@ fn main() -> ! {
     };
     let (frames, results) = line.split();
     let board = Board { frames, results, busy: pins.gpio25.into_push_pull_output() };
-    teff_probe::run_digits(embedded, &mut MEMORY.take().0, board)
+    teff_probe::run(embedded, &mut MEMORY.take().0, board)
 }

@@ -18,9 +18,31 @@ pub use pin::Unconnected;
 pub use static_cell::ConstStaticCell;
 
 use embedded_hal::digital::OutputPin;
+use teff_app::compare;
 use teff_app::conformance::{self, Buffer};
 use teff_app::digits::{self, Board, Embedded};
 use teff_app::spectra;
+
+/// Runs the application that the features name, and exits: `compare`, else digits.
+pub fn run<P: OutputPin>(embedded: Embedded, memory: &mut [u8], busy: P) -> ! {
+    match cfg!(feature = "compare") {
+        true => run_compare(embedded, memory),
+        false => run_digits(embedded, memory, busy),
+    }
+}
+
+/// Answers the requests in the file of frames, and exits.
+pub fn run_compare(embedded: Embedded, memory: &mut [u8]) -> ! {
+    let (requests, responses) = match open() {
+        Ok(files) => files,
+        Err(error) => fail(&error),
+    };
+    if let Err(error) = compare::run(embedded, memory, requests, responses) {
+        fail(&error);
+    }
+    check_stack();
+    succeed()
+}
 
 /// Runs the digits application on the files of the command line, and exits.
 pub fn run_digits<P: OutputPin>(embedded: Embedded, memory: &mut [u8], busy: P) -> ! {

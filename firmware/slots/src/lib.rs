@@ -20,7 +20,7 @@
 //! |---|---|
 //! | [`header`] | the signed header |
 //! | [`store`] | slots, marks, start and update |
-//! | [`wire`] | requests, responses and frames of the protocol |
+//! | [`wire`] | requests and responses of the protocol |
 //! | [`server`] | the device's side of it |
 //!
 //! Who can write to the flash directly, with a debug probe, is not kept out by this: that is what the processor's read-out

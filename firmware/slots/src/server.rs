@@ -2,10 +2,11 @@
 
 use embedded_io::{Read, Write};
 use embedded_storage::nor_flash::NorFlash;
+use teff_link::{CHUNK, Collector, FRAME, decode, encode};
 
 use crate::header::{Header, HeaderError};
 use crate::store::{Begun, Installed, Store, UpdateError};
-use crate::wire::{CHUNK, Collector, FRAME, Info, PROTOCOL, Refusal, Request, Response, decode, encode};
+use crate::wire::{Info, PROTOCOL, Refusal, Request, Response};
 
 /// Answers requests on a serial line.
 #[derive(Debug, Default)]

@@ -35,5 +35,5 @@ fn main() -> ! {
         results: Transmitter(transmitter),
         busy: gpioc.pc1.into_push_pull_output(),
     };
-    teff_probe::run_digits(embedded, &mut MEMORY.take().0, board)
+    teff_probe::run(embedded, &mut MEMORY.take().0, board)
 }

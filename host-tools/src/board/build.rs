@@ -27,23 +27,36 @@ pub fn build(board: &Board, model: &Path) -> Result<Elf> {
 /// # Errors
 /// As [`build`].
 pub fn build_binary(board: &Board, binary: &str, model: &Path) -> Result<Elf> {
-    build_crate(board.name, board.folder, board.target, binary, model)
+    build_crate(board.name, board.folder, board.target, binary, model, &[])
 }
 
-/// [`build`] for a board that is no emulator.
+/// [`build`] of the firmware that answers the requests of `teff compare`.
 ///
 /// # Errors
 /// As [`build`].
-pub fn build_hardware(board: &Hardware, model: &Path) -> Result<Elf> {
-    build_crate(board.name, board.folder, board.target, board.binary, model)
+pub fn build_comparing(board: &Board, model: &Path) -> Result<Elf> {
+    build_crate(board.name, board.folder, board.target, board.binary, model, COMPARING)
 }
 
-fn build_crate(name: &str, folder: &str, target: &str, binary: &str, model: &Path) -> Result<Elf> {
+/// [`build`] for a board that is no emulator; `comparing` as [`build_comparing`].
+///
+/// # Errors
+/// As [`build`].
+pub fn build_hardware(board: &Hardware, model: &Path, comparing: bool) -> Result<Elf> {
+    let features = if comparing { COMPARING } else { &[] };
+    build_crate(board.name, board.folder, board.target, board.binary, model, features)
+}
+
+/// The features of a board's crate for a firmware that answers the requests of `teff compare`.
+pub(crate) const COMPARING: &[&str] = &["--features", "compare"];
+
+fn build_crate(name: &str, folder: &str, target: &str, binary: &str, model: &Path, features: &[&str]) -> Result<Elf> {
     let model = fs::canonicalize(model).with_context(|| format!("cannot read the model {}", model.display()))?;
     let mut cargo = cargo();
     cargo
         .current_dir(repository()?.join(folder))
         .args(["build", "--release", "--bin", binary, "--target", target])
+        .args(features)
         .env("TEFF_MODEL", &model)
         .env("DEFMT_LOG", "debug");
     let _building = lock()?;

@@ -39,7 +39,8 @@ mod process;
 mod repository;
 
 pub use availability::{availability, program_runs, target_availability};
-pub use build::{build, build_binary, build_hardware};
+pub(crate) use build::COMPARING;
+pub use build::{build, build_binary, build_comparing, build_hardware};
 pub use count::Count;
 pub use elf::{Elf, Size};
 pub use emulate::{BoardRun, ProgramRun, run, run_binary};

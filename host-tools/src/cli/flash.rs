@@ -20,6 +20,7 @@ use crate::board::{self, Flasher, HARDWARE, Hardware};
 #[command(after_help = "Examples:
   teff flash --board rp2040 model.teff
   teff flash --board esp32c3 model.teff --dry-run
+  teff flash --board esp32c3 model.teff --compare
 
 To replace the model of a board in the field, without its firmware: teff push --help")]
 pub(super) struct Args {
@@ -29,6 +30,9 @@ pub(super) struct Args {
     /// The board
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(HARDWARE.iter().map(|b| b.name)))]
     board: String,
+    /// A firmware that answers `teff compare` over its serial line, in place of the application
+    #[arg(long)]
+    compare: bool,
     /// Show what would be run; build and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -40,11 +44,11 @@ pub(super) fn main(args: &Args) -> Result<()> {
     let root = board::repository()?;
     let firmware = root.join("target/flash").join(format!("{}.elf", board.name));
     if args.dry_run {
-        return print(&plan(board, &args.model, &firmware));
+        return print(&plan(board, &args.model, args.compare, &firmware));
     }
     let flasher = choose(board, board::program_runs)?;
     let building = spinner(format!("{}: building its firmware", board.name));
-    let elf = board::build_hardware(board, &args.model);
+    let elf = board::build_hardware(board, &args.model, args.compare);
     building.finish_and_clear();
     let elf = elf?;
     let size = elf.size()?;
@@ -77,11 +81,12 @@ fn choose(board: &Hardware, is_there: impl Fn(&str) -> bool) -> Result<Flasher> 
 }
 
 /// What `main` would run.
-fn plan(board: &Hardware, model: &Path, firmware: &Path) -> String {
+fn plan(board: &Hardware, model: &Path, compare: bool, firmware: &Path) -> String {
     let model = env::current_dir().map_or_else(|_| model.into(), |folder| folder.join(model));
     let (folder, target, binary) = (board.folder, board.target, board.binary);
-    let mut text =
-        format!("cd {folder}; TEFF_MODEL={} cargo build --release --bin {binary} --target {target}\n", model.display());
+    let build = format!("cargo build --release --bin {binary} --target {target}");
+    let features = if compare { format!(" {}", board::COMPARING.join(" ")) } else { String::new() };
+    let mut text = format!("cd {folder}; TEFF_MODEL={} {build}{features}\n", model.display());
     for (index, flasher) in board.flashers.iter().enumerate() {
         let arguments = flasher.arguments(&firmware.display().to_string());
         let or = if index == 0 { "" } else { "or " };
@@ -113,12 +118,14 @@ mod tests {
     #[test]
     fn a_plan_names_what_is_built_and_how_it_is_written() {
         let board = board::hardware_by_name("rp2040").unwrap();
-        let text = plan(board, Path::new("/m.teff"), Path::new("/f.elf"));
+        let text = plan(board, Path::new("/m.teff"), false, Path::new("/f.elf"));
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(
             lines[0],
             "cd firmware/rp2040; TEFF_MODEL=/m.teff cargo build --release --bin teff-rp2040 --target thumbv6m-none-eabi"
         );
+        let comparing = plan(board, Path::new("/m.teff"), true, Path::new("/f.elf"));
+        assert_eq!(comparing.lines().next(), Some(format!("{} --features compare", lines[0]).as_str()));
         assert_eq!(lines[1..3], ["probe-rs run --chip RP2040 /f.elf", "or elf2uf2-rs --deploy /f.elf"]);
     }
 }

@@ -5,6 +5,7 @@
 
 mod args;
 mod bench;
+mod compare;
 mod convert;
 mod demo;
 mod eval;
@@ -45,6 +46,7 @@ enum Command {
     Chat(generate::ChatArgs),
     Demo(demo::Args),
     Bench(bench::Args),
+    Compare(compare::Args),
     Flash(flash::Args),
     Keygen(keygen::Args),
     Sign(sign::Args),
@@ -62,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Chat(args) => generate::chat(&args),
         Command::Demo(args) => demo::main(&args),
         Command::Bench(args) => bench::main(&args),
+        Command::Compare(args) => compare::main(&args),
         Command::Flash(args) => flash::main(&args),
         Command::Keygen(args) => keygen::main(&args),
         Command::Sign(args) => sign::main(&args),

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 
 use super::output as out;
-use crate::update::{self, Patience, is_signed, split};
+use crate::line::{self, Patience};
+use crate::update::{self, is_signed, split};
 
 /// Send a signed model to a device, which verifies it and starts it
 ///
@@ -36,7 +37,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     let signed = fs::read(&args.model).with_context(|| format!("cannot read {name}"))?;
     ensure!(is_signed(&signed), "{name} is not signed: `teff sign {name} --key KEY.pem --version N` first");
     let (header, _) = split(&signed).with_context(|| name.to_string())?;
-    let mut line = update::open(&args.port, args.baud)?;
+    let mut line = line::open(&args.port, args.baud)?;
     let bar = out::progress("sending", header.len as usize);
     let pushed = update::push(&mut *line, &signed, Patience::default(), |bytes| bar.set_position(bytes.into()));
     bar.finish_and_clear();

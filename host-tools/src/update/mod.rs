@@ -1,11 +1,9 @@
 //! Model updates in the field, from the PC's side: keys, signed models, and the sender of the protocol of `teff-slots`.
 
 pub mod key;
-mod line;
 mod push;
 
-pub use line::{Line, open};
-pub use push::{Patience, Pushed, push};
+pub use push::{Pushed, push};
 
 use anyhow::{Context, Result, bail, ensure};
 use ed25519_dalek::SigningKey;

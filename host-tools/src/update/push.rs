@@ -1,30 +1,15 @@
 //! The sender of an update.
 
-use std::io::{ErrorKind, Read, Write};
-use std::time::{Duration, Instant};
+use std::io::{Read, Write};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use teff_link::CHUNK;
 use teff_slots::header::Header;
-use teff_slots::wire::{CHUNK, Collector, FRAME, Info, PROTOCOL, Refusal, Request, Response, decode, encode};
+use teff_slots::wire::{Info, PROTOCOL, Refusal, Request, Response};
 
 use super::split;
-
-/// How long an answer may take before the request is repeated, and how often that is.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// For a write of a piece.
-    pub quick: Duration,
-    /// For what hashes, checks a signature, or runs a self-test: seconds on a slow processor.
-    pub slow: Duration,
-    /// How often a request is sent.
-    pub tries: u32,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self { quick: Duration::from_secs(2), slow: Duration::from_secs(60), tries: 5 }
-    }
-}
+use crate::line::{Client, Patience};
 
 /// What became of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -50,13 +35,13 @@ pub fn push(
     mut on_progress: impl FnMut(u32),
 ) -> Result<Pushed> {
     let (header, model) = split(signed)?;
-    let mut client = Client { line, sequence: 0, collector: Collector::new(), patience };
-    let info = client.hello()?;
-    let resumed = client.begin(&header, model, &info)?;
+    let mut sender = Sender { client: Client::new(line, patience.tries), patience };
+    let info = sender.hello()?;
+    let resumed = sender.begin(&header, model, &info)?;
     let mut start = resumed;
     for last in [false, true] {
-        client.send(model, start, &mut on_progress)?;
-        match client.ask(Request::Finish, patience.slow)? {
+        sender.send(model, start, &mut on_progress)?;
+        match sender.ask(Request::Finish, patience.slow)? {
             Response::Finished { version } => {
                 return Ok(Pushed { before: info.active, version, bytes: header.len, resumed });
             }
@@ -68,14 +53,16 @@ pub fn push(
     bail!("the device received the model twice and did not find the bytes that were signed")
 }
 
-struct Client<'l, L: ?Sized> {
-    line: &'l mut L,
-    sequence: u8,
-    collector: Collector,
+struct Sender<'l, L: ?Sized> {
+    client: Client<'l, L>,
     patience: Patience,
 }
 
-impl<L: Read + Write + ?Sized> Client<'_, L> {
+impl<L: Read + Write + ?Sized> Sender<'_, L> {
+    fn ask(&mut self, request: Request<'_>, patience: Duration) -> Result<Response> {
+        self.client.ask(&request, patience)
+    }
+
     fn hello(&mut self) -> Result<Info> {
         let answer = self.ask(Request::Hello, self.patience.quick).context("no device answers on this line")?;
         let Response::Hello(info) = answer else { return Err(unexpected(answer)) };
@@ -131,47 +118,6 @@ impl<L: Read + Write + ?Sized> Client<'_, L> {
             on_progress(offset);
         }
         Ok(())
-    }
-
-    /// Sends a request until it is answered.
-    fn ask(&mut self, request: Request<'_>, patience: Duration) -> Result<Response> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let mut frame = [0; FRAME];
-        let frame = encode(self.sequence, &request, &mut frame).context("the request is too long")?;
-        for _ in 0..self.patience.tries {
-            // A zero first ends whatever came before.
-            self.line.write_all(&[0])?;
-            self.line.write_all(frame)?;
-            self.line.flush()?;
-            if let Some(response) = self.wait(patience)? {
-                return Ok(response);
-            }
-        }
-        bail!("no answer to {} requests within {} ms each", self.patience.tries, patience.as_millis())
-    }
-
-    fn wait(&mut self, patience: Duration) -> Result<Option<Response>> {
-        let deadline = Instant::now() + patience;
-        let mut bytes = [0; 64];
-        while Instant::now() < deadline {
-            let count = match self.line.read(&mut bytes) {
-                Ok(0) => bail!("the line was closed"),
-                Ok(count) => count,
-                Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => continue,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error).context("the line failed"),
-            };
-            for &byte in &bytes[..count] {
-                let Some(frame) = self.collector.take(byte) else { continue };
-                // A damaged frame, or a late answer to what was asked before, is nothing.
-                if let Some((sequence, response)) = decode::<Response>(frame)
-                    && sequence == self.sequence
-                {
-                    return Ok(Some(response));
-                }
-            }
-        }
-        Ok(None)
     }
 }
 

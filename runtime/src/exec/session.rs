@@ -201,7 +201,7 @@ impl<'s, 'm> Session<'s, 'm> {
         let entry = self.model.entry(0).ok_or(RunError::NoSuchEntry)?;
         for index in entry.steps() {
             let step = self.run_step(index)?;
-            let output = step.output(0).and_then(|tensor| self.bytes(&tensor)).unwrap_or(&[]);
+            let output = self.step_output(&step, 0).unwrap_or(&[]);
             observer(&StepEvent { step, output });
         }
         Ok(())
@@ -240,9 +240,14 @@ impl<'s, 'm> Session<'s, 'm> {
     pub fn outputs_crc(&self, step: &StepView<'m>) -> u32 {
         let mut crc = Crc32::new();
         for slot in 0..step.outputs.len() {
-            crc.update(step.output(slot).and_then(|tensor| self.bytes(&tensor)).unwrap_or(&[]));
+            crc.update(self.step_output(step, slot).unwrap_or(&[]));
         }
         crc.finish()
+    }
+
+    /// The bytes of output `slot` of `step`, which has just run; `None` if it has no such output.
+    pub fn step_output(&self, step: &StepView<'m>, slot: usize) -> Option<&[u8]> {
+        step.output(slot).and_then(|tensor| self.bytes(&tensor))
     }
 
     /// Runs one step. The steps of an entry, run in order, are a run of it.

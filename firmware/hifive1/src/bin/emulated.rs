@@ -17,5 +17,5 @@ static MEMORY: ConstStaticCell<teff::Aligned<[u8; model::MEMORY_LEN]>> =
 #[riscv_rt::entry]
 fn main() -> ! {
     let embedded = Embedded { model: model::MODEL, ops: model::OPS };
-    teff_semihost::run_digits(embedded, &mut MEMORY.take().0, Unconnected)
+    teff_semihost::run(embedded, &mut MEMORY.take().0, Unconnected)
 }

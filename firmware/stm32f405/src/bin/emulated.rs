@@ -18,5 +18,5 @@ static MEMORY: ConstStaticCell<teff::Aligned<[u8; model::MEMORY_LEN]>> =
 #[cortex_m_rt::entry]
 fn main() -> ! {
     let embedded = Embedded { model: model::MODEL, ops: model::OPS };
-    teff_semihost::run_digits(embedded, &mut MEMORY.take().0, Unconnected)
+    teff_semihost::run(embedded, &mut MEMORY.take().0, Unconnected)
 }

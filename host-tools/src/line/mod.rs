@@ -1,4 +1,8 @@
-//! Serial lines.
+//! Serial lines to devices, and questions over them.
+
+mod client;
+
+pub use client::{Client, Patience};
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
