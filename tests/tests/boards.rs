@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::slice;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -134,13 +135,14 @@ fn compared_step_by_step() {
             continue;
         }
         let mut device = Emulated::build(board, &path).unwrap_or_else(|error| panic!("{error:#}"));
-        let comparison = compare(&model, &[input.clone()], &mut device).unwrap_or_else(|error| panic!("{error:#}"));
+        let comparison =
+            compare(&model, slice::from_ref(&input), &mut device).unwrap_or_else(|error| panic!("{error:#}"));
         assert_eq!((comparison.steps, comparison.difference), (model.step_count(), None), "{name}");
 
         let other = root().join("models/lightcnn-fashion/model.teff");
         let other = AlignedBytes::from(fs::read(other).expect("the shipped model").as_slice());
         let other = Model::verify(&other).expect("it is valid");
-        let error = compare(&other, &[input.clone()], &mut device).expect_err("another model").to_string();
+        let error = compare(&other, slice::from_ref(&input), &mut device).expect_err("another model").to_string();
         assert!(error.starts_with("the device runs another model"), "{error}");
     }
 }
