@@ -98,20 +98,6 @@ pub fn sxtb16_odd(x: u32) -> u32 {
     sxtb16(x.rotate_right(8))
 }
 
-/// `acc + a.low · b.low`.
-#[cfg(not(teff_core = "dsp"))]
-fn smla_low(a: u32, b: u32, acc: i32) -> i32 {
-    let ([a, _], [b, _]) = (halves(a), halves(b));
-    acc.wrapping_add(a * b)
-}
-
-/// `acc + a.high · b.high`.
-#[cfg(not(teff_core = "dsp"))]
-fn smla_high(a: u32, b: u32, acc: i32) -> i32 {
-    let ([_, a], [_, b]) = (halves(a), halves(b));
-    acc.wrapping_add(a * b)
-}
-
 /// `acc + a.low · b.low + a.high · b.high`.
 #[inline(always)]
 pub fn smlad(a: u32, b: u32, acc: i32) -> i32 {
@@ -783,64 +769,86 @@ pub fn gather_plane(
     Some(())
 }
 
-/// `sums[c] + Σ_t x[t · x_step + c] · w[t · w_step + c]` for four channels c, over `taps` taps. `None` if `x` or `w` is too
-/// short.
+/// Taps of a depthwise convolution, of one row of a window, for four channels at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Taps {
+    /// How many.
+    pub count: usize,
+    /// Elements from one tap to the next: inputs, 0 for padding, and weights.
+    pub steps: [usize; 2],
+    /// Input elements from four channels to the next: 4, or 0 for padding.
+    pub quad_step: usize,
+}
+
+/// `acc[c] += Σ_t x[t · steps[0] + c] · w[t · steps[1] + c]` for channels c; their number is a multiple of 4, and a quad
+/// of channels reads `quad_step` elements behind the one before. `None` if `x` or `w` is too short.
 ///
-/// 14 instructions for the four products of a tap.
-#[inline(always)]
-pub fn quad_taps(x: &[i8], x_step: usize, w: &[i8], w_step: usize, taps: usize, sums: [i32; 4]) -> Option<[i32; 4]> {
-    let Some(last) = taps.checked_sub(1) else { return Some(sums) };
-    let x = x.get(..last.checked_mul(x_step)?.checked_add(4)?)?;
-    let w = w.get(..last.checked_mul(w_step)?.checked_add(4)?)?;
+/// 14 instructions for the four products of a tap, and 9 for each quad.
+pub fn quad_taps(taps: &Taps, x: &[i8], w: &[i8], acc: &mut [i32]) -> Option<()> {
+    let Taps { count, steps: [x_step, w_step], quad_step } = *taps;
+    let Some(last) = count.checked_sub(1) else { return Some(()) };
+    let (acc, _) = acc.as_chunks_mut::<4>();
+    let last_quad = acc.len().checked_sub(1)?;
+    let x = x.get(..last.checked_mul(x_step)?.checked_add(last_quad.checked_mul(quad_step)?)?.checked_add(4)?)?;
+    let w = w.get(..last.checked_mul(w_step)?.checked_add(4 * acc.len())?)?;
     #[cfg(teff_core = "dsp")]
-    {
-        let [mut a, mut b, mut c, mut d] = sums;
-        // SAFETY: `taps` words are read, the last of which ends the slices; LDR takes any address. `taps` is not 0.
-        unsafe {
-            core::arch::asm!(
-                "2:",
-                "ldr r2, [r0]",
-                "add r0, {x_step}",
-                "ldr r3, [r1]",
-                "add r1, {w_step}",
-                "sxtb16 r4, r2",
-                "sxtb16 r5, r3",
-                "smlabb r8, r4, r5, r8",
-                "smlatt r10, r4, r5, r10",
-                "sxtb16 r4, r2, ror #8",
-                "sxtb16 r5, r3, ror #8",
-                "smlabb r9, r4, r5, r9",
-                "smlatt r11, r4, r5, r11",
-                "subs r12, #1",
-                "bne 2b",
-                x_step = in(reg) x_step,
-                w_step = in(reg) w_step,
-                inout("r0") x.as_ptr() => _,
-                inout("r1") w.as_ptr() => _,
-                inout("r12") taps => _,
-                inout("r8") a, inout("r9") b, inout("r10") c, inout("r11") d,
-                out("r2") _, out("r3") _, out("r4") _, out("r5") _,
-                options(readonly, nostack),
-            );
-        }
-        Some([a, b, c, d])
+    // SAFETY: a quad reads `count` words of `x` and of `w`, the last of the last quad within the slices as checked; LDR takes any
+    // address, and steps only go forward. LDM and STM go over all of `acc`, words, from its start to its end. Neither
+    // count is 0. r6 and r7, which Rust may not name, are saved and restored.
+    unsafe {
+        core::arch::asm!(
+            "push {{r2, r3, r4, r5, r6, r7}}",
+            "mov r6, r12",
+            "mov r7, r8",
+            "2:",
+            "ldm r7, {{r8, r9, r10, r11}}",
+            "ldr r12, [sp]",
+            "3:",
+            "ldr r2, [r0]",
+            "add r0, lr",
+            "ldr r3, [r1]",
+            "add r1, r6",
+            "sxtb16 r4, r2",
+            "sxtb16 r5, r3",
+            "smlabb r8, r4, r5, r8",
+            "smlatt r10, r4, r5, r10",
+            "sxtb16 r4, r2, ror #8",
+            "sxtb16 r5, r3, ror #8",
+            "smlabb r9, r4, r5, r9",
+            "smlatt r11, r4, r5, r11",
+            "subs r12, #1",
+            "bne 3b",
+            "stm r7!, {{r8, r9, r10, r11}}",
+            "ldrd r2, r3, [sp, #4]",
+            "add r0, r2",
+            "add r1, r3",
+            "ldr r2, [sp, #12]",
+            "cmp r7, r2",
+            "bne 2b",
+            "add sp, #16",
+            "pop {{r6, r7}}",
+            in("lr") x_step,
+            inout("r12") w_step => _,
+            inout("r0") x.as_ptr() => _,
+            inout("r1") w.as_ptr() => _,
+            inout("r2") count => _,
+            inout("r3") quad_step.wrapping_sub(count.wrapping_mul(x_step)) => _,
+            inout("r4") 4_usize.wrapping_sub(count.wrapping_mul(w_step)) => _,
+            inout("r5") acc.as_ptr_range().end => _,
+            inout("r8") acc.as_mut_ptr() => _,
+            out("r9") _, out("r10") _, out("r11") _,
+        );
     }
     #[cfg(not(teff_core = "dsp"))]
-    {
-        let mut sums = sums;
-        for tap in 0..taps {
-            let (x, w) = (word(x.get(tap * x_step..)?), word(w.get(tap * w_step..)?));
-            let [s0, s1, s2, s3] = sums;
-            let (x, w) = ([sxtb16(x), sxtb16_odd(x)], [sxtb16(w), sxtb16_odd(w)]);
-            sums = [
-                smla_low(x[0], w[0], s0),
-                smla_low(x[1], w[1], s1),
-                smla_high(x[0], w[0], s2),
-                smla_high(x[1], w[1], s3),
-            ];
+    for (quad, sums) in acc.iter_mut().enumerate() {
+        for tap in 0..count {
+            let (x, w) = (x.get(tap * x_step + quad * quad_step..)?, w.get(tap * w_step + quad * 4..)?);
+            for ((sum, &x), &w) in sums.iter_mut().zip(x).zip(w) {
+                *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
+            }
         }
-        Some(sums)
     }
+    Some(())
 }
 
 /// Copies `rows` lines of `to.len() / rows` elements each, `row_step` apart in `from`. `None` if there are not so many.

@@ -167,7 +167,7 @@ impl Products for i8 {
         }
         let Unary::Apart(x, out) = operands else { return None };
         #[cfg(teff_core = "dsp")]
-        if conv::quads::depthwise_conv2d(p, x, w, out).is_some() {
+        if conv::quads::depthwise_conv2d(p, x, w, out, elements(scratch)).is_some() {
             return Some(());
         }
         conv::portable::depthwise_conv2d(p, x, w, out, elements(scratch))

@@ -7,7 +7,8 @@
 #[inline(always)]
 pub const fn dot2_q32(a: i32, b: i32, c: i32, d: i32) -> i32 {
     let sum = (a as i64 * b as i64).wrapping_add(c as i64 * d as i64);
-    (sum.wrapping_add(1 << 31) >> 32) as i32
+    // The upper bit of the low word is the carry of adding half a unit.
+    ((sum >> 32) as i32).wrapping_add((sum as u32 >> 31) as i32)
 }
 
 #[cfg(test)]

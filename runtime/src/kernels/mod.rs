@@ -91,4 +91,11 @@ impl<E: Element> PerChannel<'_, E> {
     pub fn finish(&self, acc: E::Sum, m: Multiplier) -> E {
         self.output.finish(acc.requantize(m))
     }
+
+    /// The results of an accumulator for each channel, biases included.
+    #[inline(always)]
+    pub fn finish_all(&self, acc: &[E::Sum], out: &mut [E]) {
+        let factors = self.mult.iter().zip(self.shift).map(|(&mult, &shift)| Multiplier { mult, shift });
+        out.iter_mut().zip(acc).zip(factors).for_each(|((out, &acc), m)| *out = self.finish(acc, m));
+    }
 }

@@ -145,10 +145,7 @@ pub fn depthwise_conv2d<E: Element>(
                     }
                 }
             }
-            let sums = acc.iter().zip(p.requant.mult.iter().zip(p.requant.shift));
-            for (value, (&sum, (&mult, &shift))) in pixel.iter_mut().zip(sums) {
-                *value = p.requant.finish(sum, crate::fixed::Multiplier { mult, shift });
-            }
+            p.requant.finish_all(acc, pixel);
         }
     }
     Some(())

@@ -1,21 +1,23 @@
 //! Depthwise convolution of any window, four channels at a time: see [`crate::arch::dsp`].
 
 use super::{DepthwiseConv2d, Window};
-use crate::arch::dsp::quad_taps;
-use crate::fixed::Multiplier;
+use crate::arch::dsp::{Taps, quad_taps};
 
 /// See [`super::reference::depthwise_conv2d`]. `None` unless there is one output channel for each input channel, and their
 /// number a multiple of 4.
 ///
-/// A word holds the values, or weights, of four channels at one tap.
-pub fn depthwise_conv2d(p: &DepthwiseConv2d<i8>, x: &[i8], w: &[i8], out: &mut [i8]) -> Option<()> {
+/// The sums of all channels stand in `acc`, and each row of the window is added to them; a word holds the values, or
+/// weights, of four channels at one tap.
+pub fn depthwise_conv2d(p: &DepthwiseConv2d<i8>, x: &[i8], w: &[i8], out: &mut [i8], acc: &mut [i32]) -> Option<()> {
     if p.multiplier != 1 || !p.in_channels.is_multiple_of(4) {
         return None;
     }
     let window = level(&p.window);
     let channels = p.in_channels;
     let ([in_h, in_w], [out_h, out_w], [kernel_h, kernel_w]) = (window.input, window.output, window.kernel);
-    let step = window.dilation[1].checked_mul(channels)?;
+    let acc = acc.get_mut(..channels)?;
+    let inside = Taps { count: 0, steps: [window.dilation[1].checked_mul(channels)?, channels], quad_step: 4 };
+    let outside = Taps { count: 0, steps: [0, channels], quad_step: 0 };
     let padding = [p.pad_value; 4];
     let images = x.chunks_exact((in_h * in_w * channels).max(1));
     let results = out.chunks_exact_mut((out_h * out_w * channels).max(1));
@@ -23,31 +25,25 @@ pub fn depthwise_conv2d(p: &DepthwiseConv2d<i8>, x: &[i8], w: &[i8], out: &mut [
         for (at, pixel) in result.chunks_exact_mut(channels.max(1)).enumerate() {
             let (oy, ox) = (at.checked_div(out_w)?, at.checked_rem(out_w)?);
             let (columns, left) = window.taps(1, ox);
-            for (c, values) in (0..channels).step_by(4).zip(pixel.as_chunks_mut::<4>().0) {
-                let mut sums = *p.requant.bias.get(c..)?.first_chunk()?;
-                for i in 0..kernel_h {
-                    let w = w.get(i * kernel_w * channels + c..)?;
-                    let (inside, before) = match window.tap(0, oy, i) {
-                        Some(y) if !columns.is_empty() => {
-                            let x = image.get((y * in_w + left) * channels + c..)?;
-                            let inside = w.get(columns.start * channels..)?;
-                            sums = quad_taps(x, step, inside, channels, columns.len(), sums)?;
-                            (columns.len(), columns.start)
-                        }
-                        _ => (0, 0),
-                    };
-                    if inside < kernel_w {
-                        let after = before + inside;
-                        sums = quad_taps(&padding, 0, w, channels, before, sums)?;
-                        let w = w.get(after * channels..).unwrap_or(&[]);
-                        sums = quad_taps(&padding, 0, w, channels, kernel_w - after, sums)?;
+            acc.copy_from_slice(p.requant.bias.get(..channels)?);
+            for i in 0..kernel_h {
+                let w = w.get(i * kernel_w * channels..)?;
+                let (first, count) = match window.tap(0, oy, i) {
+                    Some(y) if !columns.is_empty() => {
+                        let x = image.get((y * in_w + left) * channels..)?;
+                        let taps = Taps { count: columns.len(), ..inside };
+                        quad_taps(&taps, x, w.get(columns.start * channels..)?, acc)?;
+                        (columns.start, columns.len())
                     }
-                }
-                let factors = p.requant.mult.get(c..)?.iter().zip(p.requant.shift.get(c..)?);
-                for ((value, sum), (&mult, &shift)) in values.iter_mut().zip(sums).zip(factors) {
-                    *value = p.requant.finish(sum, Multiplier { mult, shift });
+                    _ => (0, 0),
+                };
+                if count < kernel_w {
+                    quad_taps(&Taps { count: first, ..outside }, &padding, w, acc)?;
+                    let behind = w.get((first + count) * channels..).unwrap_or(&[]);
+                    quad_taps(&Taps { count: kernel_w - first - count, ..outside }, &padding, behind, acc)?;
                 }
             }
+            p.requant.finish_all(acc, pixel);
         }
     }
     Some(())

@@ -163,7 +163,7 @@ mod dsp {
         least: &mut [i32],
     ) -> Option<()> {
         use super::super::planar::{applies, applies_in_place, depthwise_conv2d, scratch_len, wished_scratch};
-        let quads = super::super::quads::depthwise_conv2d(p, x, w, out);
+        let quads = super::super::quads::depthwise_conv2d(p, x, w, out, least);
         assert_eq!(quads.is_some(), p.multiplier == 1 && p.in_channels.is_multiple_of(4));
         if !applies(&p.window, p.multiplier) {
             return match quads {
@@ -212,7 +212,7 @@ fn depthwise_3x3_gives_the_bits_of_the_reference() {
         let mut expected = vec![0; output[0] * output[1] * channels];
         let mut found = expected.clone();
         reference::depthwise_conv2d(&p, &x, &w, &mut expected).unwrap();
-        dsp::depthwise_conv2d(&p, &x, &w, &mut found, &mut []).unwrap();
+        dsp::depthwise_conv2d(&p, &x, &w, &mut found, &mut vec![0; channels]).unwrap();
         assert_eq!(expected, found, "seed {seed}: {p:?}");
     }
 }
