@@ -68,7 +68,8 @@ pub(crate) fn settle(graph: &mut Graph, ranges: &mut Vec<Option<Range>>, widths:
         let kept = graph.push(&name, Requantize { to: None }.into(), &[after])?;
         ranges.resize(graph.values.len(), None);
         ranges[kept.0] = Some(Range { min: -largest, max: largest });
-        let width = if widths.int16.contains(&before) { Width::Int16 } else { widths.default };
+        let width = if widths.is_int16(before) { Width::Int16 } else { Width::Int8 };
+        let largest = if width == Width::Int16 { Range::HEADROOM * largest } else { largest };
         for value in [before, kept] {
             graph.value_mut(value).pin = Some(QuantParams::symmetric(width.data_type(), largest));
         }

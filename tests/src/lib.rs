@@ -48,6 +48,30 @@ pub fn slow(what: &str) -> bool {
     wanted
 }
 
+/// Holds the table of figures `text` against the document `docs/NAME`, whose words must be the same and whose numbers may
+/// differ by `tolerance`, since float arithmetic, by which ranges are calibrated, differs from one processor to another; with
+/// `TEFF_OVERWRITE_GOLDENS=1` writes it there instead.
+///
+/// # Panics
+/// If they differ; the message shows the first differing word of both.
+pub fn figures(name: &str, text: &str, tolerance: f64) {
+    let path = root().join("docs").join(name);
+    if std::env::var_os("TEFF_OVERWRITE_GOLDENS").is_some() {
+        std::fs::write(&path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        return;
+    }
+    let stored = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let alike = |a: &str, b: &str| match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) => (a - b).abs() <= tolerance,
+        _ => a == b,
+    };
+    let mut words = stored.split_whitespace().zip(text.split_whitespace());
+    if let Some((stored, found)) = words.find(|(stored, found)| !alike(stored, found)) {
+        panic!("docs/{name}: {stored:?}, found {found:?} (TEFF_OVERWRITE_GOLDENS=1 renews it)");
+    }
+    assert_eq!(stored.split_whitespace().count(), text.split_whitespace().count(), "docs/{name} has other rows");
+}
+
 /// Holds `text` against `tests/goldens/NAME`; with `TEFF_OVERWRITE_GOLDENS=1` writes it there instead.
 ///
 /// # Panics

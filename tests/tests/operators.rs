@@ -85,7 +85,7 @@ fn every_operator_agrees_with_float_and_with_its_goldens() {
     let mut found = BTreeMap::new();
     let mut covered = HashSet::new();
     for (operator, cases) in all() {
-        let forms = [operator.to_string(), format!("{operator}_s16")];
+        let forms = [operator.to_string(), format!("{operator}_s16"), format!("{operator}_s32")];
         for case in cases {
             for (activations, suffix) in [(Width::Int8, ""), (Width::Int16, "_s16")] {
                 let (used, crc) = run(&case, activations);

@@ -98,6 +98,17 @@ pub struct Range {
     pub max: f32,
 }
 
+impl Range {
+    /// What an int16 activation holds beside the calibrated range: half as much again.
+    pub const HEADROOM: f32 = 1.5;
+
+    /// [`Range::HEADROOM`] times as far from 0 on both sides.
+    #[must_use]
+    pub fn with_headroom(self) -> Self {
+        Self { min: Self::HEADROOM * self.min, max: Self::HEADROOM * self.max }
+    }
+}
+
 /// The range of each value of `graph` over `samples`, by each of the `methods`; `None` for constants and for values that
 /// no node computes.
 ///

@@ -11,7 +11,7 @@ use crate::aligned::AlignedBytes;
 use crate::calibrate::{self, Method, Range, Samples};
 use crate::emit::{self, Emitted, Extras};
 use crate::ir::{Graph, Kind, ValueId};
-use crate::passes::split_weights;
+use crate::passes::{split_weights, wide};
 use crate::plan::Plan;
 use crate::quantize::{self, QuantParams, Width, Widths};
 use crate::state::{self, Rollout};
@@ -117,6 +117,9 @@ pub fn convert(graph: &Graph, samples: &dyn Samples, options: &Options, tick: &(
         }
     };
     let (mut split, mut options) = (graph.clone(), options.clone());
+    if options.activations == Width::Int16 {
+        wide::run(&mut split)?;
+    }
     if fine {
         split_weights::run(&mut split)?;
         options.metadata.push(("weights".to_string(), "16 bits, as the sum of two layers".to_string()));
@@ -170,12 +173,16 @@ fn finish(
     options: &Options,
     tick: &(dyn Fn() + Sync),
 ) -> Result<Converted> {
-    for (port, range) in graph.inputs.iter().zip(&options.input_ranges) {
-        if range.is_some() {
-            ranges[port.value.0] = *range;
+    let mut widths = Widths::keep(graph, options.activations, &options.keep_int16)?;
+    for (i, port) in graph.inputs.iter().enumerate() {
+        let range = &mut ranges[port.value.0];
+        match options.input_ranges.get(i).copied().flatten() {
+            Some(known) => *range = Some(known),
+            // As for what is computed: int16 has room for louder inputs than those of the calibration set.
+            None if widths.is_int16(port.value) => *range = range.map(Range::with_headroom),
+            None => {}
         }
     }
-    let mut widths = Widths::keep(graph, options.activations, &options.keep_int16)?;
     let mut graph = graph.clone();
     calibrate::raise_masks(&mut graph, &ranges);
     ranges.resize(graph.values.len(), None);

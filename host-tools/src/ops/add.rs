@@ -45,6 +45,7 @@ impl Lower for Add {
 pub(super) fn sum_params(cx: &mut Lowering<'_>, clamp: Option<&Clamp>) -> Result<([TensorId; 2], add::Params)> {
     let (max_factor, max_shift) = match cx.data_type() {
         DataType::I16 => (<i16 as Element>::MAX_FACTOR, <i16 as Element>::MAX_SUM_SHIFT),
+        DataType::I32 => (<i32 as Element>::MAX_FACTOR, <i32 as Element>::MAX_SUM_SHIFT),
         _ => (<i8 as Element>::MAX_FACTOR, <i8 as Element>::MAX_SUM_SHIFT),
     };
     let operands = [cx.x(0)?, cx.x(1)?];

@@ -7,7 +7,7 @@ use teff::ops::{REQUANTIZE, REQUANTIZE_S8_S16, REQUANTIZE_S16_S8, requantize};
 
 use crate::quantize::QuantParams;
 use crate::quantize::lower::{Lower, Lowering};
-use super::{HostOp, clamp::Clamp, shape::arity};
+use super::{HostOp, clamp::Clamp, shape::arity, table::lower_function};
 
 /// The same values under another scale and zero point, or in another type: rounded and saturated to the given ones, or as the device's
 /// tensor has them.
@@ -43,6 +43,9 @@ impl Lower for Requantize {
 /// A step that gives its operand the quantization of the result, type included, and bounds it.
 pub(super) fn lower_requantize(cx: &mut Lowering<'_>, clamp: Option<&Clamp>) -> Result<()> {
     let (from, to) = (cx.quant(0)?, cx.out_quant()?);
+    if from.data_type == DataType::I32 || to.data_type == DataType::I32 {
+        return lower_function(cx, |x| x);
+    }
     let op = match (from.data_type, to.data_type) {
         (DataType::I8, DataType::I16) => &REQUANTIZE_S8_S16,
         (DataType::I16, DataType::I8) => &REQUANTIZE_S16_S8,

@@ -23,7 +23,8 @@ mod sink_transpose;
 pub mod split_weights;
 mod square;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
+pub mod wide;
 
 use anyhow::{Result, bail};
 

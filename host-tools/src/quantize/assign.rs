@@ -10,8 +10,8 @@ use super::params::QuantParams;
 use super::widths::{Widths, is_real_activation, node_type};
 use crate::calibrate::Range;
 use crate::ir::{Graph, Kind, Node, Value, ValueId};
-use crate::ops::Op;
 use crate::ops::requantize::Requantize;
+use crate::ops::{Op, clamp::Clamp};
 
 /// Where the quantization of an operator's output comes from, unless the model [prescribes](crate::ir::Value::pin) it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -91,6 +91,24 @@ fn with_states(graph: &Graph, ranges: &[Option<Range>]) -> Vec<Option<Range>> {
     ranges
 }
 
+/// The ranges, those of what a node computes in int16 half as wide again: there are bits to spare, and values a little beyond
+/// those of the calibration set, which saturated do harm, are common. What an operator bounds has no more than its bounds.
+fn with_headroom(graph: &Graph, types: &[DataType], mut ranges: Vec<Option<Range>>) -> Vec<Option<Range>> {
+    for node in &graph.nodes {
+        let bounds = match &node.op {
+            Op::Clamp(bounds) => *bounds,
+            _ => Clamp { min: f32::NEG_INFINITY, max: f32::INFINITY },
+        };
+        for y in node.outputs.iter().filter(|y| types[y.0] == DataType::I16) {
+            if let Some(range) = &mut ranges[y.0] {
+                *range = range.with_headroom();
+                *range = Range { min: range.min.max(bounds.min), max: range.max.min(bounds.max) };
+            }
+        }
+    }
+    ranges
+}
+
 /// Assigns quantization to every activation, of the type that `widths` gives it, and inserts [`Requantize`] nodes where an
 /// operator wants its inputs alike and their producers cannot deliver that, where it cannot deliver what the model
 /// prescribes, and where types meet.
@@ -98,8 +116,8 @@ fn with_states(graph: &Graph, ranges: &[Option<Range>]) -> Vec<Option<Range>> {
 /// # Errors
 /// If an activation has no range.
 pub fn assign(graph: &mut Graph, ranges: &[Option<Range>], widths: &Widths) -> Result<Vec<Option<QuantParams>>> {
-    let ranges = &with_states(graph, ranges);
     let types = &widths.of_values(graph);
+    let ranges = &with_headroom(graph, types, with_states(graph, ranges));
     let own = |(id, value): (usize, &Value)| match value.kind {
         Kind::Real => value.pin.or_else(|| ranges[id].map(|r| QuantParams::over(types[id], r.min, r.max))),
         kind => Some(QuantParams::of_kind(kind)),
@@ -246,14 +264,14 @@ impl Conversions<'_> {
                 _ => None,
             };
             for input in &mut node.inputs {
-                if is_real_activation(graph, *input) {
+                if is_real_activation(graph, *input) && !self.of_table(graph, &node.op, *input) {
                     let wanted = shared.map_or_else(|| self.computed(graph, *input, own), Ok)?;
                     *input = self.converted(graph, *input, wanted);
                 }
             }
             let mut conversions = Vec::new();
             for (slot, y) in node.outputs.iter_mut().enumerate() {
-                if graph.value(*y).kind != Kind::Real {
+                if graph.value(*y).kind != Kind::Real || self.of_table(graph, &node.op, *y) {
                     continue;
                 }
                 let computed = match rule {
@@ -276,15 +294,23 @@ impl Conversions<'_> {
         Ok(())
     }
 
+    /// Whether `id` is int32 and the operator a table, which reads and gives that beside int16.
+    fn of_table(&self, graph: &Graph, op: &Op, id: ValueId) -> bool {
+        matches!(op, Op::Table(_)) && is_real_activation(graph, id) && self.types.get(id.0) == Some(&DataType::I32)
+    }
+
     /// The quantization in which a node that computes in `data_type` has `id`: its own, if it is of that type. What is int8
-    /// is widened, which is exact; what is int16 is narrowed over the calibrated range.
+    /// is widened, which is exact; what is wider is narrowed over the calibrated range.
     fn computed(&self, graph: &Graph, id: ValueId, data_type: DataType) -> Result<QuantParams> {
         let own = get(self.quant, graph, id, data_type)?;
         if own.data_type == data_type {
             return Ok(own);
         }
-        if data_type == DataType::I16 {
-            return Ok(own.widened());
+        match (own.data_type, data_type) {
+            (DataType::I8, DataType::I16) => return Ok(own.widened()),
+            (DataType::I16, DataType::I32) => return Ok(own.widened_to_32()),
+            (DataType::I8, DataType::I32) => return Ok(own.widened().widened_to_32()),
+            _ => {}
         }
         let range = self.ranges.get(id.0).copied().flatten();
         let (min, max) = range.map_or_else(|| own.range(), |r| (r.min, r.max));

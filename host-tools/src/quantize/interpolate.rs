@@ -1,7 +1,7 @@
 //! Functions of an int16 variable as straight lines between knots: the tables of the runtime's `table_s16`.
 
 use anyhow::{Result, ensure};
-use teff::fixed::{KNOT_FRACTION_BITS, interpolate};
+use teff::fixed::{KNOT_FRACTION_BITS, interpolate, interpolate_wide};
 
 /// Inputs of an int16 function.
 const INPUTS: usize = 1 << 16;
@@ -11,6 +11,41 @@ pub const MAX_ERROR: f64 = 1.0;
 const MAX_KNOT: f64 = (1 << 22) as f64;
 /// Most segments that are tried, as a binary logarithm.
 const MAX_SEGMENT_COUNT_LOG: u32 = 12;
+
+/// The results of a function, and how near they must be.
+#[derive(Debug, Clone, Copy)]
+struct Results {
+    /// Ends of the type.
+    range: (f64, f64),
+    /// Largest knot.
+    max_knot: f64,
+    /// Parts of a step in which knots are.
+    unit: f64,
+    /// The runtime's interpolation.
+    between: fn(i32, i32, u32, u8) -> i32,
+    /// Error that is admitted beside [`MAX_ERROR`] steps, as a part of the result.
+    relative: f64,
+}
+
+impl Results {
+    /// int16.
+    fn narrow() -> Self {
+        let unit = f64::from(KNOT_FRACTION_BITS).exp2();
+        Self { range: (-32_768.0, 32_767.0), max_knot: MAX_KNOT, unit, between: interpolate, relative: 0.0 }
+    }
+
+    /// int32: a large result has as many bits as the numbers of which it is the square.
+    fn wide() -> Self {
+        let max = f64::from(i32::MAX);
+        Self {
+            range: (-max - 1.0, max),
+            max_knot: max,
+            unit: 1.0,
+            between: interpolate_wide,
+            relative: (-13_f64).exp2(),
+        }
+    }
+}
 
 /// A function as the runtime's [`teff::kernels::elementwise::Interpolated`] holds it.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,12 +75,24 @@ impl Interpolation {
     /// # Errors
     /// If a knot at each input is not near enough, which no function does.
     pub fn new(f: impl Fn(i32) -> f64) -> Result<Self> {
+        Self::with(f, &Results::narrow())
+    }
+
+    /// As [`Interpolation::new`], with results of 32 bits: within [`MAX_ERROR`] steps or 2^-13 of the result, whichever is
+    /// more.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn wide(f: impl Fn(i32) -> f64) -> Result<Self> {
+        Self::with(f, &Results::wide())
+    }
+
+    fn with(f: impl Fn(i32) -> f64, results: &Results) -> Result<Self> {
         let exact: Vec<f64> = (0..=INPUTS as i32)
             .map(|u| f(u - 32_768))
-            .map(|y| if y.is_nan() { 0.0 } else { y.clamp(-MAX_KNOT, MAX_KNOT) })
+            .map(|y| if y.is_nan() { 0.0 } else { y.clamp(-results.max_knot, results.max_knot) })
             .collect();
-        let unit = f64::from(KNOT_FRACTION_BITS).exp2();
-        let all: Vec<i32> = exact.iter().map(|y| (y * unit).round() as i32).collect();
+        let all: Vec<i32> = exact.iter().map(|y| (y * results.unit).round() as i32).collect();
         let mut best: Option<Vec<(u32, f64)>> = None;
         let cost = |shifts: &[(u32, f64)]| -> usize {
             let length = INPUTS / shifts.len();
@@ -54,7 +101,7 @@ impl Interpolation {
         for log in 0..=MAX_SEGMENT_COUNT_LOG {
             let length = INPUTS >> log;
             let shifts: Vec<(u32, f64)> =
-                (0..INPUTS).step_by(length).map(|start| widest(&exact, &all, start, length)).collect();
+                (0..INPUTS).step_by(length).map(|start| widest(&exact, &all, results, start, length)).collect();
             if best.as_ref().is_none_or(|best| cost(&shifts) < cost(best)) {
                 best = Some(shifts);
             }
@@ -74,20 +121,23 @@ impl Interpolation {
 }
 
 /// The largest distance of knots, as a binary logarithm, at which a segment is near enough, and its error there.
-fn widest(exact: &[f64], all: &[i32], start: usize, length: usize) -> (u32, f64) {
+fn widest(exact: &[f64], all: &[i32], results: &Results, start: usize, length: usize) -> (u32, f64) {
     let widths = (1..=length.trailing_zeros()).rev();
-    let near = widths.map(|shift| (shift, error(exact, all, start, length, shift))).find(|&(_, e)| e <= MAX_ERROR);
-    near.unwrap_or_else(|| (0, error(exact, all, start, length, 0)))
+    let near =
+        widths.map(|shift| (shift, error(exact, all, results, start, length, shift))).find(|&(_, e)| e <= MAX_ERROR);
+    near.unwrap_or_else(|| (0, error(exact, all, results, start, length, 0)))
 }
 
 /// Largest error over a segment with knots 2^`shift` apart; any value above [`MAX_ERROR`] once it is exceeded.
-fn error(exact: &[f64], all: &[i32], start: usize, length: usize, shift: u32) -> f64 {
+fn error(exact: &[f64], all: &[i32], results: &Results, start: usize, length: usize, shift: u32) -> f64 {
     let mut worst = 0.0_f64;
     for knot in (start..start + length).step_by(1 << shift) {
         for t in 0..1_usize << shift {
-            let found = interpolate(all[knot], all[knot + (1 << shift)], t as u32, shift as u8);
-            let wanted = exact[knot + t].clamp(-32_768.0, 32_767.0);
-            worst = worst.max((f64::from(found.clamp(-32_768, 32_767)) - wanted).abs());
+            let found = f64::from((results.between)(all[knot], all[knot + (1 << shift)], t as u32, shift as u8));
+            let (low, high) = results.range;
+            let wanted = exact[knot + t].clamp(low, high);
+            let admitted = (results.relative * wanted.abs()).max(1.0);
+            worst = worst.max((found.clamp(low, high) - wanted).abs() / admitted);
             if worst > MAX_ERROR {
                 return worst;
             }

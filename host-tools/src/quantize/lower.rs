@@ -4,7 +4,8 @@ use anyhow::{Context, Result, ensure};
 use ndarray::ArrayD;
 use teff::fixed::Multiplier;
 use teff::format::DataType;
-use teff::ops::{Limits, OpDef, S16, by_id};
+use teff::kernels::Element;
+use teff::ops::{Limits, OpDef, S16, S32, by_id};
 use zerocopy::{Immutable, IntoBytes};
 
 use super::assign::Rule;
@@ -16,7 +17,7 @@ use crate::program::{Content, PortSpec, Program, StepSpec, TensorId, TensorSpec}
 /// Largest bias that is aimed at. The runtime's int8 accumulators take 2^30, of which half is left for the folded zero
 /// point; in int16 there is none to fold, and the accumulators take every bias.
 fn max_bias(data_type: DataType) -> f64 {
-    f64::from(if data_type == DataType::I16 { 1_u32 << 30 } else { 1 << 29 })
+    f64::from(if data_type == DataType::I8 { 1_u32 << 29 } else { 1 << 30 })
 }
 
 /// How an operator of the IR becomes a step of the runtime.
@@ -116,8 +117,13 @@ impl<'g> Lowering<'g> {
         &self.graph.value(self.node.outputs[0]).shape
     }
 
-    /// The type in which the node computes: int16 if an activation that it reads or writes is int16, else int8.
+    /// The type in which the node computes: int32 if its result is a real number of that type, int16 if an activation that it
+    /// reads or writes is int16, else int8.
     pub fn data_type(&self) -> DataType {
+        let y = self.node.outputs[0];
+        if self.graph.value(y).kind == Kind::Real && self.quant[y.0].is_some_and(|q| q.data_type == DataType::I32) {
+            return DataType::I32;
+        }
         let mut values = self.node.inputs.iter().chain(&self.node.outputs);
         let is_wide = |id: &ValueId| self.quant[id.0].is_some_and(|quant| quant.data_type == DataType::I16);
         if values.any(is_wide) { DataType::I16 } else { DataType::I8 }
@@ -254,7 +260,8 @@ impl<'g> Lowering<'g> {
         self.program.tensor(TensorSpec { name, shape: shape.to_vec(), quant, content })
     }
 
-    /// Appends a step that writes the node's results: `op`, or its int16 form, if it has one and the node computes in int16.
+    /// Appends a step that writes the node's results: `op`, or its int16 or int32 form, if it has one and the node computes in
+    /// that type.
     ///
     /// # Errors
     /// If the result has no quantization.
@@ -264,8 +271,12 @@ impl<'g> Lowering<'g> {
         inputs: &[TensorId],
         params: &P,
     ) -> Result<()> {
-        let wide = (self.data_type() == DataType::I16).then(|| by_id(op.id + S16)).flatten();
-        let op = wide.unwrap_or(op);
+        let form = match self.data_type() {
+            DataType::I16 => by_id(op.id + S16),
+            DataType::I32 => by_id(op.id + S32),
+            _ => None,
+        };
+        let op = form.unwrap_or(op);
         let outputs = self.node.outputs.iter().map(|&o| self.activation(o)).collect::<Result<Vec<_>>>()?;
         self.program.steps.push(StepSpec {
             name: self.node.name.clone(),
@@ -307,6 +318,10 @@ impl<'g> Lowering<'g> {
     /// If the result has no quantization.
     pub fn limits(&self, clamp: Option<&Clamp>) -> Result<Limits> {
         let quant = self.out_quant()?;
+        if quant.data_type == DataType::I32 {
+            ensure!(clamp.is_none(), "an activation is fused into what gives int32: a bug");
+            return Ok(Limits { min: i16::MIN, max: i16::MAX });
+        }
         let (min, max) =
             clamp.map_or_else(|| quant.data_type.range(), |c| (quant.quantize(c.min), quant.quantize(c.max)));
         Ok(Limits { min: i16::try_from(min)?, max: i16::try_from(max)? })
@@ -350,9 +365,20 @@ impl<'g> Lowering<'g> {
         };
         ensure!(bias.len() == channels, "{} biases for {channels} channels", bias.len());
         let mut largest = vec![0_f64; channels];
+        let (mut total, mut count) = (vec![0_f64; channels], vec![0_f64; channels]);
         for i in 0..w.len() {
-            let c = channel_of(i);
-            largest[c] = largest[c].max(w.real(i).abs());
+            let (c, size) = (channel_of(i), w.real(i).abs());
+            largest[c] = largest[c].max(size);
+            total[c] += size;
+            count[c] += 0.5;
+        }
+        if x.data_type == DataType::I32 {
+            // The sum of a channel's weights stays within the runtime's bound, however they are rounded.
+            for (largest, (total, half)) in largest.iter_mut().zip(total.iter().zip(&count)) {
+                let room = f64::from(<i32 as Element>::MAX_WEIGHTS) - half;
+                ensure!(room > 0.0, "{:.0} weights of an output are too many for int32", 2.0 * half);
+                *largest = largest.max(127.0 * total / room);
+            }
         }
         let x_scale = f64::from(x.scale);
         // Weights fill [-127, 127], unless the bias would then be too large for the accumulator.

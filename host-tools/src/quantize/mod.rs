@@ -5,7 +5,9 @@
 mod assign;
 pub mod interpolate;
 pub mod lower;
+pub mod octaves;
 mod params;
+pub(crate) mod wide;
 mod widths;
 
 pub use assign::{Rule, Span, assign, uncalibrated};

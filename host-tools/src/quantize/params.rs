@@ -49,11 +49,11 @@ impl QuantParams {
         Self { data_type, scale, zero_point: 0 }
     }
 
-    /// An activation type over `[min, max]`: int16 as [`QuantParams::symmetric`], any other as int8, asymmetric and
+    /// An activation type over `[min, max]`: int16 and int32 as [`QuantParams::symmetric`], any other as int8, asymmetric and
     /// widened to hold 0, which is exact.
     pub fn over(data_type: DataType, min: f32, max: f32) -> Self {
         match data_type {
-            DataType::I16 => Self::symmetric(data_type, min.abs().max(max.abs())),
+            DataType::I16 | DataType::I32 => Self::symmetric(data_type, min.abs().max(max.abs())),
             _ => Self::from_range(min, max),
         }
     }
@@ -69,10 +69,12 @@ impl QuantParams {
         Self::int8(scale, zero_point)
     }
 
-    /// An activation type over `[-max, max]`, symmetric: int16 from −32767 to 32767, any other as int8 from −127 to 127.
+    /// An activation type over `[-max, max]`, symmetric: int16 from −32767 to 32767, int32 from −2^30 to
+    /// 2^30, which leaves it as much again, any other as int8 from −127 to 127.
     pub fn symmetric(data_type: DataType, max: f32) -> Self {
         let (data_type, steps) = match data_type {
             DataType::I16 => (DataType::I16, 32_767.0),
+            DataType::I32 => (DataType::I32, (1 << 30) as f32),
             _ => (DataType::I8, 127.0),
         };
         let scale = max.abs() / steps;
@@ -83,6 +85,11 @@ impl QuantParams {
     pub fn widened(&self) -> Self {
         // |q − zero_point| ≤ 255, and 255 · 128 < 2^15.
         Self { data_type: DataType::I16, scale: self.scale / 128.0, zero_point: 0 }
+    }
+
+    /// int32 that holds every value of these int16 parameters exactly: steps are 2^-14 as large.
+    pub fn widened_to_32(&self) -> Self {
+        Self { data_type: DataType::I32, scale: self.scale / 16_384.0, zero_point: 0 }
     }
 
     /// The value next to `real`, saturated; halves away from zero.

@@ -5,8 +5,9 @@ use std::str::FromStr;
 use anyhow::{Result, bail, ensure};
 use teff::format::DataType;
 
-use super::{QuantParams, Rule};
+use super::{QuantParams, Rule, wide};
 use crate::ir::{Graph, Kind, Node, Value, ValueId};
+use crate::ops::Op;
 
 /// How wide an activation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,6 +77,11 @@ impl Widths {
         Ok(Self { default, int16 })
     }
 
+    /// Whether an activation is int16 by choice.
+    pub fn is_int16(&self, id: ValueId) -> bool {
+        self.default == Width::Int16 || self.int16.contains(&id)
+    }
+
     /// The activations whose width can be chosen each for itself: all real ones but those that are another's values moved,
     /// those of operators without an int16 form, and those that a quantized
     /// model prescribes.
@@ -133,6 +139,11 @@ impl Widths {
                 (types[x.0], types[y.0]) = (DataType::I16, DataType::I16);
             }
         }
+        if self.default == Width::Int16 {
+            for (id, _) in wide::values(graph).into_iter().enumerate().filter(|&(id, wide)| wide && free(ValueId(id))) {
+                types[id] = DataType::I32;
+            }
+        }
         types
     }
 }
@@ -142,10 +153,14 @@ pub(super) fn is_real_activation(graph: &Graph, id: ValueId) -> bool {
     graph.value(id).kind == Kind::Real && graph.data(id).is_none()
 }
 
-/// The type in which a node computes.
+/// The type in which a node computes; that of what a table reads, which may give another.
 pub(super) fn node_type(graph: &Graph, node: &Node, types: &[DataType]) -> DataType {
+    let y = node.outputs[0];
+    if graph.value(y).kind == Kind::Real && types[y.0] == DataType::I32 && !matches!(node.op, Op::Table(_)) {
+        return DataType::I32;
+    }
     let mut activations = node.inputs.iter().chain(&node.outputs).filter(|id| is_real_activation(graph, **id));
-    let wide = node.op.has_int16() && activations.any(|id| types[id.0] == DataType::I16);
+    let wide = node.op.has_int16() && activations.any(|id| types[id.0] != DataType::I8);
     if wide { DataType::I16 } else { DataType::I8 }
 }
 

@@ -142,6 +142,8 @@ pub trait Products: Element {
 
 impl Products for i16 {}
 
+impl Products for i32 {}
+
 impl Products for i8 {
     const DEPTHWISE_IN_PLACE: &'static [u8] = &[0];
 

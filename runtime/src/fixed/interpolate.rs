@@ -13,9 +13,23 @@ pub const KNOT_FRACTION_BITS: u8 = 8;
 #[inline(always)]
 pub const fn interpolate(from: i32, to: i32, t: u32, shift: u8) -> i32 {
     let shift = if shift > 16 { 16 } else { shift };
+    super::rounding_shift_right_i64(between(from, to, t, shift), shift + KNOT_FRACTION_BITS)
+}
+
+/// `sat32(⌊(from·2^shift + (to − from)·t) / 2^shift + ½⌋)`: as [`interpolate`], between whole numbers.
+///
+/// * `t ∈ [0, 2^shift]`, `shift ∈ [0, 16]`; a larger shift acts as 16
+#[inline(always)]
+pub const fn interpolate_wide(from: i32, to: i32, t: u32, shift: u8) -> i32 {
+    let shift = if shift > 16 { 16 } else { shift };
+    super::rounding_shift_right_i64(between(from, to, t, shift), shift)
+}
+
+/// `from·2^shift + (to − from)·t`
+#[inline(always)]
+const fn between(from: i32, to: i32, t: u32, shift: u8) -> i64 {
     let (from, to) = (from as i64, to as i64);
-    let value = (from << shift).wrapping_add((to - from).wrapping_mul(t as i64));
-    super::rounding_shift_right_i64(value, shift + KNOT_FRACTION_BITS)
+    (from << shift).wrapping_add((to - from).wrapping_mul(t as i64))
 }
 
 #[cfg(test)]
@@ -31,11 +45,14 @@ mod tests {
             let twice = 2 * ((from128 << shift) + (to128 - from128) * i128::from(t)) + (1_i128 << (shift + 8));
             let exact = twice.div_euclid(1_i128 << (shift + 9));
             prop_assert_eq!(i128::from(interpolate(from, to, t as u32, shift)), exact);
+            let exact = (twice + (1_i128 << shift) - (1_i128 << (shift + 8))).div_euclid(1_i128 << (shift + 1));
+            prop_assert_eq!(i128::from(interpolate_wide(from, to, t as u32, shift)), exact);
         }
 
         #[test]
         fn it_never_panics(from: i32, to: i32, t: u32, shift: u8) {
             interpolate(from, to, t, shift);
+            interpolate_wide(from, to, t, shift);
         }
     }
 

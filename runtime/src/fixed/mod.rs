@@ -19,7 +19,7 @@ mod sine;
 
 pub use exp::{EXP_FRACTION_BITS, EXP_INPUT_FRACTION_BITS, exp_neg, exp_neg_scaled};
 pub use gates::{GATE_BITS, GATE_INPUT_BITS, sigmoid, tanh};
-pub use interpolate::{KNOT_FRACTION_BITS, interpolate};
+pub use interpolate::{KNOT_FRACTION_BITS, interpolate, interpolate_wide};
 pub use ln::{LN_FRACTION_BITS, ln};
 pub(crate) use log2::log2_bits;
 pub use log2::{LOG2_FRACTION_BITS, log2};

@@ -55,11 +55,11 @@ impl DataType {
         }
     }
 
-    /// Whether a tensor of this type may have this zero point: any value of the type, in int16 only 0.
+    /// Whether a tensor of this type may have this zero point: any value of the type, in int16 and int32 only 0.
     pub const fn admits_zero_point(self, zero_point: i32) -> bool {
         let (min, max) = self.range();
         match self {
-            Self::I16 => zero_point == 0,
+            Self::I16 | Self::I32 => zero_point == 0,
             _ => min <= zero_point && zero_point <= max,
         }
     }

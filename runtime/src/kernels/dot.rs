@@ -36,6 +36,9 @@ pub fn dot1<E: Element>(x: &[E], w: &[i8]) -> E::Sum {
     if x.len() <= E::BLOCK {
         return block(x, w).into();
     }
+    if E::BLOCK == 0 {
+        return x.iter().zip(w).fold(E::Sum::default(), |sum, (&x, &w)| sum.plus_product(x.widen(), w.into()));
+    }
     let blocks = x.chunks(E::BLOCK).zip(w.chunks(E::BLOCK));
     blocks.fold(E::Sum::default(), |sum, (x, w)| sum.plus(block(x, w)))
 }
@@ -50,6 +53,9 @@ pub fn dot4<E: Element>(x: &[E], w: &[i8]) -> Option<[E::Sum; 4]> {
     let (w1, rest) = rest.split_at_checked(n)?;
     let (w2, rest) = rest.split_at_checked(n)?;
     let w3 = rest.get(..n)?;
+    if E::BLOCK == 0 {
+        return Some([w0, w1, w2, w3].map(|w| dot1(x, w)));
+    }
     if n <= E::BLOCK {
         return Some(E::dot4(x, [w0, w1, w2, w3]).map(E::Sum::from));
     }

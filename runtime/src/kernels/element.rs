@@ -7,7 +7,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::fixed::{self, Multiplier};
 pub use crate::format::DataType;
 
-/// An element of an activation: int8 with any zero point, or int16 with zero point 0.
+/// An element of an activation: int8 with any zero point, or int16 or int32 with zero point 0. Only what lies between the
+/// squares or exponentials of a signal and a logarithm or root of their sums is int32.
 pub trait Element: Copy + Ord + Default + Debug + FromBytes + IntoBytes + Immutable + KnownLayout + 'static {
     /// Holds every sum of products that verification admits.
     type Sum: Accumulator;
@@ -18,8 +19,12 @@ pub trait Element: Copy + Ord + Default + Debug + FromBytes + IntoBytes + Immuta
     const MIN: Self;
     /// Largest value.
     const MAX: Self;
-    /// So many products with int8 weights sum up within i32.
+    /// So many products with int8 weights sum up within i32; 0 if not even one is sure to.
     const BLOCK: usize;
+    /// Largest sum of the absolute weights of a sum of products.
+    const MAX_WEIGHTS: u32 = u32::MAX;
+    /// So many differences of zero point and value fit in a sum: in int8 `2^23 · 255 < 2^31`, in int16 `2^23 · 2^15 < 2^47`.
+    const MAX_SUMMED: usize = 1 << 23;
     /// Largest absolute bias of a sum of products.
     const MAX_BIAS: u32;
     /// Largest absolute factor of an operand of a sum, see [`super::elementwise::Term`].
@@ -36,6 +41,11 @@ pub trait Element: Copy + Ord + Default + Debug + FromBytes + IntoBytes + Immuta
 
     /// The nearest value.
     fn saturate(x: i32) -> Self;
+
+    /// The end of a range as 16 bits say it.
+    fn end(x: i16) -> Self {
+        Self::saturate(x.into())
+    }
 
     /// The nearest value in `[min, max]`; if `min > max`, `min`.
     fn limit(x: i32, min: Self, max: Self) -> Self;
@@ -126,6 +136,50 @@ impl Element for i16 {
     #[inline(always)]
     fn limit(x: i32, min: Self, max: Self) -> Self {
         fixed::clamp_s16(x, min, max)
+    }
+}
+
+impl Element for i32 {
+    type Sum = i64;
+
+    const DATA_TYPE: DataType = DataType::I32;
+    const MIN: Self = i32::MIN;
+    const MAX: Self = i32::MAX;
+    // A product alone may exceed i32.
+    const BLOCK: usize = 0;
+    // 2^31 · (2^16 − 1) + 2^31 = 2^47, the range of `requantize_i64`.
+    const MAX_WEIGHTS: u32 = (1 << 16) - 1;
+    // 2^16 · 2^31 = 2^47.
+    const MAX_SUMMED: usize = 1 << 16;
+    const MAX_BIAS: u32 = 1 << 31;
+    // 2 · 2^31 · 2^30 = 2^62, the range of `rounding_shift_right_i64`.
+    const MAX_FACTOR: u32 = 1 << 30;
+    const MAX_SUM_SHIFT: u8 = 62;
+    const UNIT_BITS: u8 = 31;
+    const UNIT_ZERO: i32 = 0;
+
+    #[inline(always)]
+    fn widen(self) -> i32 {
+        self
+    }
+
+    #[inline(always)]
+    fn saturate(x: i32) -> Self {
+        x
+    }
+
+    /// The ends of int16 stand for those of int32: no activation is fused into what gives int32.
+    fn end(x: i16) -> Self {
+        match x {
+            i16::MIN => i32::MIN,
+            i16::MAX => i32::MAX,
+            x => x.into(),
+        }
+    }
+
+    #[inline(always)]
+    fn limit(x: i32, min: Self, max: Self) -> Self {
+        x.min(max).max(min)
     }
 }
 

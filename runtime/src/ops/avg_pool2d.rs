@@ -7,7 +7,7 @@
 use core::marker::PhantomData;
 
 use super::Operator;
-use super::check::{self, MAX_SUMMED, ensure};
+use super::check::{self, ensure};
 pub use super::max_pool2d::Params;
 use crate::arch;
 use crate::exec::{Frame, RunError};
@@ -27,7 +27,7 @@ impl<E: Element> Operator for AvgPool2d<E> {
         params.check::<E>(step)?;
         let [kernel_h, kernel_w] = params.kernel.map(usize::from);
         let area = kernel_h.saturating_mul(kernel_w);
-        ensure(area <= MAX_SUMMED, OpIssue::Depth)?;
+        ensure(area <= E::MAX_SUMMED, OpIssue::Depth)?;
         let count = check::constant(step, 1, DataType::I32)?.len;
         ensure(count == 1 || count == area, OpIssue::Shape)?;
         ensure(check::constant(step, 2, DataType::U8)?.len == count, OpIssue::Shape)?;

@@ -9,9 +9,6 @@ use crate::kernels::nest::MAX_AXES;
 
 /// Products that an accumulator can sum: in int8 `2^16 · 2^14 + 2^30 < 2^31`, in int16 `2^16 · 2^22 + 2^31 < 2^47`.
 pub(super) const MAX_DEPTH: usize = (1 << 16) - 1;
-/// Differences of zero point and value that an accumulator can sum: in int8 `2^23 · 255 < 2^31`, in int16
-/// `2^23 · 2^15 < 2^47`.
-pub(super) const MAX_SUMMED: usize = 1 << 23;
 
 // The kernels take every shape that a file may hold.
 const _: () = assert!(MAX_RANK <= MAX_AXES);
@@ -115,6 +112,13 @@ pub(super) fn constant<'m>(step: &StepView<'m>, slot: usize, data_type: DataType
     let tensor = input(step, slot, data_type)?;
     ensure(tensor.storage == Storage::Constant, OpIssue::Storage)?;
     Ok(tensor)
+}
+
+/// That the rows of `depth` weights `w` keep to [`Element::MAX_WEIGHTS`].
+pub(super) fn weights<E: Element>(w: &[i8], depth: usize) -> Result<(), OpIssue> {
+    let sum = |row: &[i8]| row.iter().fold(0_u32, |sum, w| sum.saturating_add(w.unsigned_abs().into()));
+    let small = E::MAX_WEIGHTS == u32::MAX || w.chunks(depth.max(1)).all(|row| sum(row) <= E::MAX_WEIGHTS);
+    ensure(small, OpIssue::Depth)
 }
 
 /// Bias, multipliers and shifts in the constant inputs `slot`, `slot + 1`, `slot + 2`, a value for each channel, for

@@ -62,6 +62,7 @@ impl<E: Products> Operator for FullyConnected<E> {
         ensure(rows.checked_mul(inputs) == Some(x.len) && rows.checked_mul(outputs) == Some(y.len), OpIssue::Shape)?;
         params.limits.check::<E>()?;
         check::per_channel::<E>(step, 2, outputs, inputs)?;
+        check::weights::<E>(step.constant(1).ok_or(OpIssue::Storage)?, inputs)?;
         // A vector of an input that the output overlaps is copied before its results are written.
         let (x, y) = (step.input(0).ok_or(OpIssue::Operands)?, step.output(0).ok_or(OpIssue::Operands)?);
         let apart = x.storage == Storage::Constant || !x.shares_memory(&y);

@@ -25,7 +25,7 @@ impl Limits {
 
     /// The ends as elements.
     pub(super) fn ends<E: Element>(self) -> [E; 2] {
-        [self.min, self.max].map(|end| E::saturate(end.into()))
+        [self.min, self.max].map(E::end)
     }
 
     /// Where the results of a step with this output land.

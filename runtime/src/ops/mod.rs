@@ -84,7 +84,7 @@ const fn define<O: Operator>(id: u16, name: &'static str) -> OpDef {
 }
 
 /// `id file Type NAME` is an operator; `id file Type NAME NAME_S16` is two, over int8 and int16 elements, the latter with
-/// the id [`S16`] higher.
+/// the id [`S16`] higher; `id file Type NAME NAME_S16 NAME_S32` is three, the last over int32 elements, [`S32`] higher.
 macro_rules! ops {
     (@define $id:literal $module:ident $operator:ident $name:ident) => {
         #[doc = concat!("Operator ", stringify!($id), ": see [`mod@", stringify!($module), "`].")]
@@ -96,28 +96,36 @@ macro_rules! ops {
         #[doc = concat!("Operator 256 + ", stringify!($id), ", int16: see [`mod@", stringify!($module), "`].")]
         pub static $s16: OpDef = define::<$module::$operator<i16>>($id + S16, concat!(stringify!($module), "_s16"));
     };
-    ($($id:literal $module:ident $operator:ident $name:ident $($s16:ident)?,)*) => {
+    (@define $id:literal $module:ident $operator:ident $name:ident $s16:ident $s32:ident) => {
+        ops! { @define $id $module $operator $name $s16 }
+        #[doc = concat!("Operator 512 + ", stringify!($id), ", int32: see [`mod@", stringify!($module), "`].")]
+        pub static $s32: OpDef = define::<$module::$operator<i32>>($id + S32, concat!(stringify!($module), "_s32"));
+    };
+    ($($id:literal $module:ident $operator:ident $name:ident $($s16:ident $($s32:ident)?)?,)*) => {
         $(
             pub mod $module;
-            ops! { @define $id $module $operator $name $($s16)? }
+            ops! { @define $id $module $operator $name $($s16 $($s32)?)? }
         )*
 
         /// Every operator of this runtime, in the order of their ids.
-        pub static ALL: &[&OpDef] = &[$(&$name,)* $($(&$s16,)?)*];
+        pub static ALL: &[&OpDef] = &[$(&$name,)* $($(&$s16,)?)* $($($(&$s32,)?)?)*];
     };
 }
 
 /// How much higher the id of an operator's int16 form is.
 pub const S16: u16 = 256;
 
+/// How much higher the id of an operator's int32 form is.
+pub const S32: u16 = 512;
+
 ops! {
     1 conv2d Conv2d CONV2D CONV2D_S16,
     2 depthwise_conv2d DepthwiseConv2d DEPTHWISE_CONV2D DEPTHWISE_CONV2D_S16,
-    3 fully_connected FullyConnected FULLY_CONNECTED FULLY_CONNECTED_S16,
+    3 fully_connected FullyConnected FULLY_CONNECTED FULLY_CONNECTED_S16 FULLY_CONNECTED_S32,
     4 max_pool2d MaxPool2d MAX_POOL2D MAX_POOL2D_S16,
-    5 avg_pool2d AvgPool2d AVG_POOL2D AVG_POOL2D_S16,
-    6 add Add ADD ADD_S16,
-    7 sub Sub SUB SUB_S16,
+    5 avg_pool2d AvgPool2d AVG_POOL2D AVG_POOL2D_S16 AVG_POOL2D_S32,
+    6 add Add ADD ADD_S16 ADD_S32,
+    7 sub Sub SUB SUB_S16 SUB_S32,
     8 mul Mul MUL MUL_S16,
     9 clamp Clamp CLAMP CLAMP_S16,
     10 table Table TABLE TABLE_S16,
@@ -127,12 +135,14 @@ ops! {
     14 slice Slice SLICE,
     15 reshape Reshape RESHAPE,
     16 transpose Transpose TRANSPOSE,
-    17 reduce_mean ReduceMean REDUCE_MEAN REDUCE_MEAN_S16,
-    18 reduce_sum ReduceSum REDUCE_SUM REDUCE_SUM_S16,
+    17 reduce_mean ReduceMean REDUCE_MEAN REDUCE_MEAN_S16 REDUCE_MEAN_S32,
+    18 reduce_sum ReduceSum REDUCE_SUM REDUCE_SUM_S16 REDUCE_SUM_S32,
     19 requantize Requantize REQUANTIZE REQUANTIZE_S16,
     20 maximum Maximum MAXIMUM MAXIMUM_S16,
     21 requantize_s8_s16 RequantizeS8S16 REQUANTIZE_S8_S16,
     22 requantize_s16_s8 RequantizeS16S8 REQUANTIZE_S16_S8,
+    23 table_s16_s32 TableS16S32 TABLE_S16_S32,
+    24 table_s32_s16 TableS32S16 TABLE_S32_S16,
     30 resample2d Resample2d RESAMPLE2D RESAMPLE2D_S16,
     31 normalize Normalize NORMALIZE NORMALIZE_S16,
     32 prelu PRelu PRELU PRELU_S16,

@@ -8,7 +8,7 @@ use core::marker::PhantomData;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{Limits, Operator};
-use super::check::{self, MAX_SUMMED, ensure};
+use super::check::{self, ensure};
 use crate::arch;
 use crate::exec::{Frame, RunError};
 use crate::fixed::Multiplier;
@@ -58,7 +58,7 @@ pub(super) fn check<E: Element>(step: &StepView<'_>, params: &Params) -> Result<
     let as_wanted = |(axis, (&from, &to)): (usize, (&u32, &u32))| to == if p.reduces(axis) { 1 } else { from };
     ensure(y.shape.len() == rank && x.shape.iter().zip(y.shape).enumerate().all(as_wanted), OpIssue::Shape)?;
     let summed = x.len.checked_div(y.len).ok_or(OpIssue::Shape)?;
-    ensure(summed <= MAX_SUMMED, OpIssue::Depth)?;
+    ensure(summed <= E::MAX_SUMMED, OpIssue::Depth)?;
     arch::reduce::reduce_scratch_len(&p).ok_or(OpIssue::Shape)
 }
 

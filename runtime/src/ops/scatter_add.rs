@@ -6,7 +6,7 @@
 use core::marker::PhantomData;
 
 use super::Operator;
-use super::check::{self, MAX_SUMMED, ensure};
+use super::check::{self, ensure};
 pub use super::scatter::Params;
 use super::scatter::{check, kernel};
 use crate::arch;
@@ -25,7 +25,7 @@ impl<E: Element> Operator for ScatterAdd<E> {
         check::input(step, 0, E::DATA_TYPE)?;
         let updates = step.input(2).ok_or(OpIssue::Operands)?;
         // 2^15 · 2^16 ≤ 2^31
-        ensure(updates.len < MAX_SUMMED >> 8, OpIssue::Depth)?;
+        ensure(updates.len < E::MAX_SUMMED >> 8, OpIssue::Depth)?;
         arch::index::scatter_add_scratch_len(&kernel(step, params).ok_or(OpIssue::Params)?).ok_or(OpIssue::Shape)
     }
 

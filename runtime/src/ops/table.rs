@@ -49,7 +49,7 @@ impl Operator for Table<i8> {
     }
 }
 
-fn interpolated<'m>(step: &StepView<'m>) -> Option<elementwise::Interpolated<'m>> {
+pub(super) fn interpolated<'m>(step: &StepView<'m>) -> Option<elementwise::Interpolated<'m>> {
     Some(elementwise::Interpolated { segments: step.constant(1)?, knots: step.constant(2)? })
 }
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 use teff_tools::ops::add::Add;
 use teff_tools::ops::clamp::Clamp;
 
-use super::{Builder, Case, binary};
+use super::{Builder, Case, binary, wide};
 
 pub(super) fn cases() -> Result<Vec<Case>> {
     let op = Add { clamp: None };
@@ -22,5 +22,6 @@ pub(super) fn cases() -> Result<Vec<Case>> {
         binary("add_both_broadcast", op, &[4, 1, 3], &[1, 5, 1], 0.51)?,
         constant,
         twice.finish("add_to_itself", &[y], 2.0, 0.51),
+        wide("add_power", Add { clamp: None }, &[&[4, 6], &[4, 6]], None)?,
     ])
 }

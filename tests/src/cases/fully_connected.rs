@@ -4,7 +4,7 @@ use anyhow::Result;
 use teff_tools::ops::clamp::Clamp;
 use teff_tools::ops::fully_connected::FullyConnected;
 
-use super::{Builder, Case};
+use super::{Builder, Case, wide};
 
 fn case(name: &str, clamp: Option<Clamp>, x: &[usize], outputs: usize) -> Result<Case> {
     let mut b = Builder::new(&[x]);
@@ -18,6 +18,7 @@ pub(super) fn cases() -> Result<Vec<Case>> {
     Ok(vec![
         case("fully_connected", None, &[1, 33], 10)?,
         case("fully_connected_relu", Some(Clamp::RELU), &[1, 500], 13)?,
+        wide("filter_bank", FullyConnected { clamp: None }, &[&[3, 40]], Some(&[6, 40]))?,
         case("fully_connected_rows", None, &[2, 5, 16], 7)?,
     ])
 }

@@ -10,8 +10,11 @@ use ndarray::{ArrayD, IxDyn};
 use teff_tools::ir::{Graph, Kind, Port, ValueId};
 use teff_tools::ops::Op;
 use teff_tools::ops::clamp::Clamp;
+use teff_tools::ops::expr::Expr;
+use teff_tools::ops::function::Function;
 use teff_tools::ops::requantize::Requantize;
 use teff_tools::ops::scatter::{Places, Scatter};
+use teff_tools::ops::table::Table;
 use teff_tools::quantize::Width;
 
 pub mod language;
@@ -81,6 +84,8 @@ cases! {
     requantize,
     requantize_s8_s16,
     requantize_s16_s8,
+    table_s16_s32,
+    table_s32_s16,
     maximum,
     resample2d,
     normalize,
@@ -215,6 +220,19 @@ pub(crate) fn unary(name: &str, op: impl Into<Op>, shape: &[usize], steps: f32) 
     let mut b = Builder::new(&[shape]);
     let y = b.node(op, &[b.x(0)])?;
     Ok(b.finish(name, &[y], 4.0, steps))
+}
+
+/// A case of an operator between the square of each of its inputs and a logarithm: in int16 it computes in int32.
+pub(crate) fn wide(name: &str, op: impl Into<Op>, shapes: &[&[usize]], weights: Option<&[usize]>) -> Result<Case> {
+    let mut b = Builder::new(shapes);
+    let square = || Table { function: Function::Square };
+    let mut operands: Vec<ValueId> = (0..shapes.len()).map(|i| b.node(square(), &[b.x(i)])).collect::<Result<_>>()?;
+    operands.extend(weights.map(|shape| b.constant(shape, 0.1)));
+    let sum = b.node(op, &operands)?;
+    // Far enough from 0 for int8, too.
+    let log = Expr::Apply(Function::Ln, Box::new(Expr::X.plus(16.0)));
+    let y = b.node(Table { function: Function::Composite(Box::new(log)) }, &[sum])?;
+    Ok(b.finish(name, &[y], 2.0, 8.0))
 }
 
 /// A case of one operator on two inputs.

@@ -117,5 +117,60 @@ impl Interpolated<'_> {
     }
 }
 
+/// A function of an int32 number: straight lines between knots as far apart, in proportion, as floating-point numbers.
+///
+/// Of a positive x, let e be the bits that it has beyond `bits + 1`, or 0. Then `x = m·2^e + t` with `t < 2^e`, and knot
+/// `m + e·2^bits` is the function of `m·2^e`: below 2^(bits + 1) each number has a knot of its own, and each octave above has
+/// 2^bits of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Octaves<'a> {
+    /// Binary logarithm of the knots in an octave, in 1..=10.
+    pub bits: u8,
+    /// `((32 − bits)·2^bits + 1)`: the function of 0 and above at the knots, with [`crate::fixed::KNOT_FRACTION_BITS`] fraction
+    /// bits. Twice as many, if the function of negative numbers follows, at the same distances from 0; without them a negative
+    /// number counts as 0.
+    pub knots: &'a [i32],
+}
+
+/// Place of a number among the knots of an octave table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The knot at or before it.
+    pub knot: u32,
+    /// Its distance from there, in units of 2^-shift of the distance of the next knot.
+    pub t: u32,
+    /// At most 16.
+    pub shift: u8,
+}
+
+impl Octaves<'_> {
+    /// Knots of a table of one sign.
+    pub const fn knot_count(bits: u8) -> usize {
+        let bits = Self::limited(bits);
+        ((32 - bits as usize) << bits) + 1
+    }
+
+    /// Beyond their range, which no sound table is, bits act as the end of it.
+    const fn limited(bits: u8) -> u32 {
+        if bits > 10 { 10 } else { bits as u32 }
+    }
+
+    /// Whether all numbers have their knots.
+    pub fn is_sound(&self) -> bool {
+        let count = Self::knot_count(self.bits);
+        (1..=10).contains(&self.bits) && (self.knots.len() == count || self.knots.len() == 2 * count)
+    }
+
+    /// Where `x ∈ [0, 2^31]` lies. Of a distance of more than 16 bits the lowest are dropped.
+    #[inline(always)]
+    pub const fn place(bits: u8, x: u32) -> Place {
+        let bits = Self::limited(bits);
+        let exponent = (31 - (x | 1).leading_zeros()).saturating_sub(bits);
+        let rest = x & ((1 << exponent) - 1);
+        let dropped = exponent.saturating_sub(16);
+        Place { knot: (x >> exponent) + (exponent << bits), t: rest >> dropped, shift: (exponent - dropped) as u8 }
+    }
+}
+
 /// The values of a function of an int8 number: entry `x + 128` is that of `x`.
 pub type Table = [i8; 256];

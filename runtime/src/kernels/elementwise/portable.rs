@@ -1,6 +1,6 @@
 //! Elementwise operators in plain Rust that any target runs well.
 
-use super::{Add, Broadcast, Clamp, Interpolated, Mul, Requantize, Table, Term};
+use super::{Add, Broadcast, Clamp, Interpolated, Mul, Octaves, Requantize, Table, Term};
 use crate::fixed;
 use crate::kernels::nest::{Axis, Nest, axes, elements};
 use crate::kernels::{Accumulator, Binary, Element, Unary};
@@ -51,18 +51,53 @@ pub fn table_s8(table: &Table, operands: Unary<'_, i8>) -> Option<()> {
 pub fn interpolated(p: &Interpolated, operands: Unary<'_, i16>) -> Option<()> {
     let bits = p.segment_bits()?;
     // A sound function has a segment and two knots for each input: the 0 never stands for a value.
-    operands.map(|x| interpolated_at(p, bits, x).unwrap_or(0))
+    operands
+        .map(|x| knots_at(p, bits, x).map_or(0, |(from, to, t, s)| fixed::sat16(fixed::interpolate(from, to, t, s))))
 }
 
+/// See [`super::reference::interpolated_wide`].
+pub fn interpolated_wide(p: &Interpolated, x: &[i16], out: &mut [i32]) -> Option<()> {
+    let bits = p.segment_bits()?;
+    if x.len() != out.len() {
+        return None;
+    }
+    for (y, &x) in out.iter_mut().zip(x) {
+        *y = knots_at(p, bits, x).map_or(0, |(from, to, t, s)| fixed::interpolate_wide(from, to, t, s));
+    }
+    Some(())
+}
+
+/// See [`super::reference::octaves`].
+pub fn octaves(p: &Octaves, x: &[i32], out: &mut [i16]) -> Option<()> {
+    let count = Octaves::knot_count(p.bits);
+    let (positive, negative) = p.knots.split_at_checked(count)?;
+    if x.len() != out.len() {
+        return None;
+    }
+    for (y, &x) in out.iter_mut().zip(x) {
+        let (knots, magnitude) = match (x < 0, negative.is_empty()) {
+            (false, _) => (positive, x.unsigned_abs()),
+            (true, false) => (negative, x.unsigned_abs()),
+            (true, true) => (positive, 0),
+        };
+        let place = Octaves::place(p.bits, magnitude);
+        let from = knots.get(place.knot as usize).copied().unwrap_or(0);
+        let to = knots.get(place.knot as usize + 1).copied().unwrap_or(from);
+        *y = fixed::sat16(fixed::interpolate(from, to, place.t, place.shift));
+    }
+    Some(())
+}
+
+/// The knots on both sides of `x`, its distance from the first and that of the second, the latter as a binary logarithm.
 #[inline(always)]
-fn interpolated_at(p: &Interpolated, bits: u32, x: i16) -> Option<i16> {
+fn knots_at(p: &Interpolated, bits: u32, x: i16) -> Option<(i32, i32, u32, u8)> {
     // x + 32768, in 0..=65535; bits is at most 16.
     let u = u32::from(x.cast_unsigned() ^ 0x8000);
     let (first, shift) = Interpolated::parts(*p.segments.get((u >> bits) as usize)?);
     let within = u & ((1 << bits) - 1);
     let (from, t) = (within.checked_shr(shift.into())?, within & 1_u32.checked_shl(shift.into())?.wrapping_sub(1));
     let [from, to] = *p.knots.get((first + from) as usize..)?.first_chunk()?;
-    Some(fixed::sat16(fixed::interpolate(from, to, t, shift)))
+    Some((from, to, t, shift))
 }
 
 /// See [`super::reference::requantize`].

@@ -1,7 +1,7 @@
 //! The specification of the elementwise operators. Never optimised.
 #![allow(clippy::indexing_slicing, reason = "the specification reads like its formula")]
 
-use super::{Add, Broadcast, Clamp, Interpolated, Mul, Requantize, Table};
+use super::{Add, Broadcast, Clamp, Interpolated, Mul, Octaves, Requantize, Table};
 use crate::fixed;
 use crate::kernels::movement::reference::{coordinates, index};
 use crate::kernels::{Accumulator, Element};
@@ -114,6 +114,51 @@ pub fn interpolated(p: &Interpolated, x: &[i16], out: &mut [i16]) -> Option<()> 
         let k = first as usize + within / (1 << shift);
         let t = within % (1 << shift);
         *y = fixed::sat16(fixed::interpolate(p.knots[k], p.knots[k + 1], t as u32, shift));
+    }
+    Some(())
+}
+
+/// Any function of an int16 variable, wide: as [`interpolated`], but the knots are whole numbers and so are the results, of 32
+/// bits.
+///
+/// * rounding: [`fixed::interpolate_wide`], once; the converter rounds the knots
+pub fn interpolated_wide(p: &Interpolated, x: &[i16], out: &mut [i32]) -> Option<()> {
+    let length = 65_536 / p.segments.len();
+    for (i, y) in out.iter_mut().enumerate() {
+        let u = (i32::from(x[i]) + 32_768) as usize;
+        let (first, shift) = Interpolated::parts(p.segments[u / length]);
+        let within = u % length;
+        let k = first as usize + within / (1 << shift);
+        *y = fixed::interpolate_wide(p.knots[k], p.knots[k + 1], (within % (1 << shift)) as u32, shift);
+    }
+    Some(())
+}
+
+/// Any function of an int32 variable, by interpolation.
+///
+/// `out[i] = sat16(interpolate(knots[k], knots[k + 1], t, s))` with the place k, t, s of `|x[i]|` as [`Octaves`] says; of a
+/// negative number in the second half of the knots, or, if there is none, `sat16(interpolate(knots[0], knots[0], 0, 0))`
+///
+/// * `x`, `out`: of the same shape
+/// * ranges: [`Octaves::is_sound`]
+/// * rounding: [`fixed::interpolate`], once; the converter rounds the knots
+pub fn octaves(p: &Octaves, x: &[i32], out: &mut [i16]) -> Option<()> {
+    let count = Octaves::knot_count(p.bits);
+    for (i, y) in out.iter_mut().enumerate() {
+        let signed = p.knots.len() > count;
+        let (start, magnitude) = match x[i] {
+            x if x >= 0 => (0, x.unsigned_abs()),
+            x if signed => (count, x.unsigned_abs()),
+            _ => (0, 0),
+        };
+        let exponent = (32 - magnitude.leading_zeros()).saturating_sub(u32::from(p.bits) + 1);
+        let k = start + (exponent << p.bits) as usize + (magnitude >> exponent) as usize;
+        let t = u64::from(magnitude) % (1 << exponent);
+        let shift = exponent.min(16);
+        let t = (t >> (exponent - shift)) as u32;
+        // The last knot ends the table: only −2^31 reaches it.
+        let next = if k + 1 < start + count { k + 1 } else { k };
+        *y = fixed::sat16(fixed::interpolate(p.knots[k], p.knots[next], t, shift as u8));
     }
     Some(())
 }

@@ -101,6 +101,29 @@ fn both_forms<E: Element>(
     }
 }
 
+/// The sums of [`portable`], the one variant there is.
+fn sums<E: Element>() {
+    for seed in 0..4_000 {
+        let random = &mut Random(seed);
+        let out = shape(random);
+        let (a, b) = (operand_shape(random, &out), operand_shape(random, &out));
+        let shape = Broadcast { a: &a, b: &b, out: &out };
+        let (a, b) = (term::<E>(random), term::<E>(random));
+        let shift = random.range(0..i64::from(E::MAX_SUM_SHIFT) + 1) as u8;
+        let p = Add { shape, a, b, shift, output: random.output() };
+        std::println!("seed {seed}: {p:?}");
+        let reference = |a: &[E], b: &[E], y: &mut [E]| reference::add(&p, a, b, y).unwrap();
+        every_form(random, &p.shape, reference, |operands| super::portable::add(&p, operands));
+    }
+}
+
+#[test]
+fn sums_give_the_bits_of_the_reference() {
+    sums::<i8>();
+    sums::<i16>();
+    sums::<i32>();
+}
+
 macro_rules! kernel_tests {
     ($name:ident: $variant:ident of $element:ty) => {
         mod $name {
@@ -108,22 +131,6 @@ macro_rules! kernel_tests {
             use super::*;
 
             type E = $element;
-
-            #[test]
-            fn add_gives_the_bits_of_the_reference() {
-                for seed in 0..4_000 {
-                    let random = &mut Random(seed);
-                    let out = shape(random);
-                    let (a, b) = (operand_shape(random, &out), operand_shape(random, &out));
-                    let shape = Broadcast { a: &a, b: &b, out: &out };
-                    let (a, b) = (term::<E>(random), term::<E>(random));
-                    let shift = random.range(0..i64::from(E::MAX_SUM_SHIFT) + 1) as u8;
-                    let p = Add { shape, a, b, shift, output: random.output() };
-                    std::println!("seed {seed}: {p:?}");
-                    let reference = |a: &[E], b: &[E], y: &mut [E]| reference::add(&p, a, b, y).unwrap();
-                    every_form(random, &p.shape, reference, |operands| variant::add(&p, operands));
-                }
-            }
 
             #[test]
             fn mul_gives_the_bits_of_the_reference() {
@@ -262,6 +269,12 @@ macro_rules! single_tests {
                     assert!(p.is_sound());
                     let reference = |x: &[i16], y: &mut [i16]| reference::interpolated(&p, x, y).unwrap();
                     both_forms(random, reference, |operands| variant::interpolated(&p, operands));
+                    let x = random.values(300);
+                    let (mut expected, mut found) = (vec![0; 300], vec![1; 300]);
+                    reference::interpolated_wide(&p, &x, &mut expected).unwrap();
+                    variant::interpolated_wide(&p, &x, &mut found).unwrap();
+                    assert_eq!(expected, found);
+                    assert!(variant::interpolated_wide(&p, &x, &mut [0; 299]).is_none());
                     let short = Interpolated { segments: &segments, knots: &knots[1..] };
                     assert!(!short.is_sound());
                 }
@@ -278,6 +291,31 @@ macro_rules! single_tests {
                     let p = Interpolated { segments: &segments, knots: &knots };
                     p.is_sound();
                     variant::interpolated(&p, Unary::Apart(&x, &mut [0; 100]));
+                    variant::interpolated_wide(&p, &x, &mut [0; 100]);
+                    let octaves = Octaves { bits: random.range(0..256) as u8, knots: &knots };
+                    octaves.is_sound();
+                    variant::octaves(&octaves, &random.values(100), &mut [0; 100]);
+                }
+            }
+
+            #[test]
+            fn octaves_give_the_bits_of_the_reference() {
+                for seed in 0..300 {
+                    let random = &mut Random(seed);
+                    let bits = random.range(1..11) as u8;
+                    let count = Octaves::knot_count(bits) * random.range(1..3) as usize;
+                    let small = random.range(0..32);
+                    let knots: Vec<i32> = (0..count).map(|_| (random.next() as i32) >> small).collect();
+                    let p = Octaves { bits, knots: &knots };
+                    assert!(p.is_sound() && !Octaves { knots: &knots[1..], ..p }.is_sound());
+                    let mut x = random.values(300);
+                    x.iter_mut().for_each(|x: &mut i32| *x >>= random.range(0..32));
+                    x.extend([0, 1, -1, i32::MIN, i32::MAX]);
+                    let (mut expected, mut found) = (vec![0; x.len()], vec![1; x.len()]);
+                    reference::octaves(&p, &x, &mut expected).unwrap();
+                    variant::octaves(&p, &x, &mut found).unwrap();
+                    assert_eq!(expected, found, "seed {seed}, {bits} bits");
+                    assert!(variant::octaves(&p, &x, &mut [0; 1]).is_none());
                 }
             }
 

@@ -140,3 +140,4 @@ mod dsp {
 kernel_tests!(portable_s8: portable of i8);
 kernel_tests!(dsp_s8: dsp of i8);
 kernel_tests!(portable_s16: portable of i16);
+kernel_tests!(portable_s32: portable of i32);

@@ -101,3 +101,4 @@ macro_rules! kernel_tests {
 
 kernel_tests!(portable_s8: portable of i8);
 kernel_tests!(portable_s16: portable of i16);
+kernel_tests!(portable_s32: portable of i32);
