@@ -37,7 +37,9 @@ pub(super) fn attention<D: Dots>(
         let slot = p.slot(at);
         let turned_heads = if p.turns_on_read() { p.heads } else { p.heads.checked_add(p.kv_heads)? };
         if let Some(angles) = angles(p, turns, p.place(slot, at)) {
-            turned.chunks_exact_mut(p.head_dim.max(1)).take(turned_heads).for_each(|head| rope(p, angles, head));
+            for head in turned.chunks_exact_mut(p.head_dim.max(1)).take(turned_heads) {
+                rope(p, angles, head);
+            }
         }
         store(p, cache, slot, turned.get(p.out_len()..)?, x.get(turned.len()..)?)?;
         let cached = p.context.min(at.checked_add(1)?);

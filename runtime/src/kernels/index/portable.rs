@@ -120,7 +120,9 @@ fn each_place<T: Copy>(
             if tuples.checked_mul(block) != Some(updates.len()) {
                 return Err(Fault::Size);
             }
-            for (tuple, updates) in indices.chunks_exact(depth.max(1)).zip(updates.chunks_exact(block.max(1))) {
+            let mut updates = updates.chunks_exact(block.max(1));
+            for tuple in indices.chunks_exact(depth.max(1)) {
+                let updates = updates.next().ok_or(Fault::Size)?;
                 let start = tuple_place(dims, tuple)?.checked_mul(block).ok_or(Fault::Size)?;
                 for (at, &update) in (start..).zip(updates) {
                     put(at, update).ok_or(Fault::Size)?;
