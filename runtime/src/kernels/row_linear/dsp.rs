@@ -74,8 +74,9 @@ fn grouped<const BITS: usize, const N: usize>(
     let groups = scales.first()?.len().max(1);
     let (words, values) = (rows.first()?.len().checked_div(groups)?, x.len().checked_div(groups)?);
     let mut acc = [0_i32; N];
-    let spans = x.chunks_exact(values.max(1)).zip(pairs.chunks_exact((values / 2).max(1)));
-    for (g, (x, pairs)) in spans.enumerate() {
+    let mut pairs = pairs.chunks_exact((values / 2).max(1));
+    for (g, x) in x.chunks_exact(values.max(1)).enumerate() {
+        let Some(pairs) = pairs.next() else { break };
         let start = g.checked_mul(words)?;
         let mut part = [&[] as &[u32]; N];
         for (part, row) in part.iter_mut().zip(rows) {
