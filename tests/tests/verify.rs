@@ -21,7 +21,8 @@ const ADD_STEP: usize = 2;
 fn small() -> Patient {
     let mut program = Program::default();
     let mut tensor = |name: &str, data_type, shape: &[usize], content| {
-        let quant = QuantParams { data_type, scale: 0.5, zero_point: 3 };
+        let zero_point = if data_type == DataType::I32 { 0 } else { 3 };
+        let quant = QuantParams { data_type, scale: 0.5, zero_point };
         program.tensor(TensorSpec { name: name.into(), shape: shape.to_vec(), quant, content })
     };
     let x = tensor("x", DataType::I8, &[1, 4, 4, 2], Content::Arena);
@@ -203,6 +204,7 @@ fn tensors() {
     check("w", TensorIssue::OutOfBounds, &|t| t.offset = 0xFFFF_FFF0);
     check("w", TensorIssue::Misaligned, &|t| t.offset += 1);
     check("x", TensorIssue::ZeroPoint, &|t| t.zero_point = 128);
+    check("bias", TensorIssue::ZeroPoint, &|t| t.zero_point = 1);
     check("x", TensorIssue::Scale, &|t| t.scale = 0.0);
     check("x", TensorIssue::Scale, &|t| t.scale = f32::NAN);
     check("x", TensorIssue::Scale, &|t| t.scale = f32::INFINITY);
