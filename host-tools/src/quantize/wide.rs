@@ -40,7 +40,8 @@ fn reach(graph: &Graph, id: ValueId, depth: usize, wide: &mut [bool]) -> bool {
         Op::Table(table) => expands(&expression(table)),
         op if is_sum(graph, at) || moves(op) => {
             let operands = node.inputs.iter().filter(|id| is_real_activation(graph, **id));
-            operands.fold(false, |found, &id| reach(graph, id, depth - 1, wide) || found)
+            // All of them, not as far as the first.
+            operands.map(|&id| reach(graph, id, depth - 1, wide)).filter(|&found| found).count() > 0
         }
         _ => false,
     };
