@@ -22,15 +22,17 @@ fn documents(lm: &Path, tokenizer: &Tokenizer<'_>) -> Vec<Vec<u16>> {
     host::documents(&text).iter().map(|text| host::encode(tokenizer, text).expect("it encodes")).collect()
 }
 
-fn converted(lm: &Path, weights: Width, rounding: Rounding, layout: Layout) -> AlignedBytes {
+/// Calibrated on the documents behind the first hundred, or on what the model itself writes.
+fn converted(lm: &Path, weights: Width, layout: Layout, own_text: bool) -> AlignedBytes {
     let network = folder::read(&lm.join("hf")).expect("the folder");
     let section = tokenizer::read(&lm.join("hf/tokenizer.json"), Some(1), Some(2)).expect("the tokenizer");
     let texts = documents(lm, &Tokenizer::verify(&section).expect("a valid section"));
-    let calibration: Vec<Vec<u32>> = texts[100..].iter().map(|t| t.iter().map(|&t| t.into()).collect()).collect();
+    let first = if own_text { texts.len() } else { 100 };
+    let calibration: Vec<Vec<u32>> = texts[first..].iter().map(|t| t.iter().map(|&t| t.into()).collect()).collect();
     let options = Options {
         weights,
         widths: Vec::new(),
-        rounding,
+        rounding: Rounding::Alternating,
         layout,
         metadata: Vec::new(),
         tokenizer: section.to_vec(),
@@ -39,14 +41,14 @@ fn converted(lm: &Path, weights: Width, rounding: Rounding, layout: Layout) -> A
     convert(&network, &calibration, &options, &|| {}).expect("it converts").file
 }
 
-fn measured(lm: &Path, weights: Width, rounding: Rounding, activations: u32) -> f64 {
-    let file = converted(lm, weights, rounding, Layout { activations, ..LAYOUT });
+fn measured(lm: &Path, weights: Width, activations: u32, own_text: bool) -> f64 {
+    let file = converted(lm, weights, Layout { activations, ..LAYOUT }, own_text);
     let model = Model::verify(&file).expect("a valid file");
     let texts = documents(lm, &Tokenizer::of(&model).expect("a tokenizer"));
     let found = perplexity(&model, &texts[..100], &|| {}).expect("it runs");
     assert_eq!(found.tokens, 33_694);
     note(&format!(
-        "{weights:?}, {rounding:?}, A{activations}: perplexity {:.4}, file {}",
+        "{weights:?}, A{activations}, own text {own_text}: perplexity {:.4}, file {}",
         found.perplexity,
         file.len()
     ));
@@ -58,19 +60,21 @@ fn perplexities_are_as_promised() {
     let Some(lm) = shared("lm") else { return };
     let g32 = |bits| Width { bits, group: 32 };
     let found = [
-        measured(&lm, W8, Rounding::Nearest, 16),
-        measured(&lm, W8, Rounding::Nearest, 8),
-        measured(&lm, g32(4), Rounding::Alternating, 16),
-        measured(&lm, g32(2), Rounding::Alternating, 16),
+        measured(&lm, W8, 16, false),
+        measured(&lm, W8, 8, false),
+        measured(&lm, g32(4), 16, false),
+        measured(&lm, g32(2), 16, false),
+        measured(&lm, W8, 16, true),
+        measured(&lm, g32(4), 16, true),
     ];
-    let limits = [3.595, 3.600, 3.80, 30.0];
+    let limits = [3.590, 3.600, 3.80, 30.0, 3.590, 3.80];
     assert!(found.iter().zip(limits).all(|(found, limit)| *found <= limit), "{found:?}");
 }
 
 #[test]
 fn greedy_tokens_are_those_of_the_float_engine() {
     let Some(lm) = shared("lm") else { return };
-    let file = converted(&lm, W8, Rounding::Nearest, LAYOUT);
+    let file = converted(&lm, W8, LAYOUT, true);
     let model = Model::verify(&file).expect("a valid file");
     let reference: Value =
         serde_json::from_str(&fs::read_to_string(lm.join("reference_greedy.json")).expect("the reference"))
@@ -99,6 +103,6 @@ fn greedy_tokens_are_those_of_the_float_engine() {
         }
         let generated = agreed + 1 - prompt.len();
         note(&format!("{text:?}: {generated} of {} tokens as run.c", expected.len() + 1 - prompt.len()));
-        assert!(generated >= 40.min(expected.len() + 1 - prompt.len()), "{text:?}: only {generated}");
+        assert!(generated >= 100.min(expected.len() + 1 - prompt.len()), "{text:?}: only {generated}");
     }
 }

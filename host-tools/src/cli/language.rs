@@ -41,7 +41,8 @@ pub(super) struct LanguageArgs {
     /// Tokens that are verified at once in speculative decoding; 0: none
     #[arg(long, value_name = "N", default_value_t = 0, requires = "lm")]
     verify: usize,
-    /// A text to calibrate the rounding of weights with; documents stand between lines <|endoftext|>
+    /// A text to calibrate the rounding of weights with; documents stand between lines <|endoftext|> [default: what the
+    /// model itself writes]
     #[arg(long, value_name = "FILE", requires = "lm")]
     text: Option<PathBuf>,
 }
@@ -96,20 +97,16 @@ pub(super) fn main(
         Some(path) => calibration(path, &Tokenizer::verify(&section)?)?,
         None => Vec::new(),
     };
-    let rounding = match (weights, texts.is_empty()) {
-        (8, _) | (_, true) => Rounding::Nearest,
-        _ => Rounding::Alternating,
-    };
     let text = args.text.as_ref().map(|p| p.display().to_string());
     let metadata = vec![
         ("tool".to_string(), format!("teff {}", env!("CARGO_PKG_VERSION"))),
         ("source".to_string(), model.file_name().unwrap_or_default().to_string_lossy().into_owned()),
-        ("calibration".to_string(), text.unwrap_or_else(|| "none".into())),
+        ("calibration".to_string(), text.unwrap_or_else(|| "written by the model itself".into())),
     ];
     let options = Options {
         weights: width(weights),
         widths: args.weights_of.iter().map(|(name, bits)| (name.clone(), width(*bits))).collect(),
-        rounding,
+        rounding: Rounding::Alternating,
         layout,
         metadata,
         tokenizer: section.to_vec(),

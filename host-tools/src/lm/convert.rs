@@ -5,10 +5,11 @@ use ndarray::{Array1, Array2, s};
 use zerocopy::IntoBytes;
 
 use super::equalize::equalized;
-use super::float::{activate, attend, gram, interleaved, interleaved_bias, linear, norm};
+use super::float::{activate, attend, embed, gram, interleaved, interleaved_bias, linear, norm, stream};
 use super::network::{Layer, Linear, Network, Norm};
 use super::program::{Layout, QuantizedLayer, QuantizedNetwork, program};
-use super::quantize::{Quantized, Rounding, Width, quantize};
+use super::quantize::{Quantized, Rounding, Width, corrected, quantize};
+use super::self_written::self_written;
 use crate::emit::{self, Emitted, Extras};
 
 /// What the user chooses.
@@ -37,15 +38,24 @@ const ROWS_OF_8: Width = Width { bits: 8, group: 0 };
 /// Most tokens that calibration looks at.
 pub const CALIBRATION_TOKENS: usize = 16_384;
 
-/// Converts `network`, calibrated on `texts` (tokens of documents); without any, weights are rounded to the nearest.
-/// `tick` is called once a layer.
+/// Converts `network`, calibrated on `texts` (tokens of documents); without any, on what the network writes itself, unless
+/// weights are to be rounded to the nearest. `tick` is called once a layer.
 ///
 /// # Errors
 /// If the network is not sound, or beyond the runtime's sizes.
 pub fn convert(network: &Network, texts: &[Vec<u32>], options: &Options, tick: &dyn Fn()) -> Result<Emitted> {
     network.check()?;
-    let quantized = quantize_network(network, texts, options, tick)?;
-    let program = program(&quantized, &options.layout)?;
+    let own = match options.rounding {
+        Rounding::Compensated | Rounding::Alternating if texts.is_empty() => self_written(network, options)?,
+        _ => Vec::new(),
+    };
+    let texts = if texts.is_empty() { &own } else { texts };
+    emit_quantized(&quantize_network(network, texts, options, tick)?, options)
+}
+
+/// Lays a quantized network out as a file.
+pub(super) fn emit_quantized(network: &QuantizedNetwork, options: &Options) -> Result<Emitted> {
+    let program = program(network, &options.layout)?;
     let mut sections = Vec::new();
     if !options.tokenizer.is_empty() {
         sections.push((teff::format::layout::section::TOKENIZER, options.tokenizer.clone()));
@@ -62,13 +72,14 @@ pub fn convert(network: &Network, texts: &[Vec<u32>], options: &Options, tick: &
 }
 
 /// Quantizes every matrix in the order of the computation, each calibrated on what it sees behind the quantized ones
-/// before it.
+/// before it, and corrected so that it makes up for their errors as far as it can (as in Arai and Ichikawa,
+/// "Quantization Error Propagation", 2025).
 ///
 /// # Errors
 /// If a weight is not finite, or a width is not one of the runtime's.
-pub fn quantize_network(
+pub fn quantize_network<'t>(
     network: &Network,
-    texts: &[Vec<u32>],
+    texts: &'t [Vec<u32>],
     options: &Options,
     tick: &dyn Fn(),
 ) -> Result<QuantizedNetwork> {
@@ -77,25 +88,33 @@ pub fn quantize_network(
         texts.iter().flatten().all(|&t| (t as usize) < a.vocabulary),
         "the calibration text has tokens beyond the vocabulary"
     );
-    let embedding = quantize(&network.embedding, None, None, ROWS_OF_8, Rounding::Nearest).context("embedding")?;
+    let mut left = CALIBRATION_TOKENS;
+    let sequence = |tokens: &'t Vec<u32>| {
+        let tokens = &tokens[..tokens.len().min(left).min(a.context)];
+        left -= tokens.len();
+        (!tokens.is_empty()).then_some(tokens)
+    };
+    let texts: Vec<&[u32]> = texts.iter().map_while(sequence).collect();
+    let rounding = if texts.is_empty() { Rounding::Nearest } else { options.rounding };
+    let embedding = match (rounding, &network.head) {
+        (Rounding::Nearest, _) | (_, Some(_)) => quantize(&network.embedding, None, None, ROWS_OF_8, Rounding::Nearest),
+        _ => quantize(&network.embedding, None, Some(&tied_gram(network, &texts)), ROWS_OF_8, rounding),
+    };
+    let embedding = embedding.context("embedding")?;
     ensure!(embedding.inputs == a.dim, "rows of {} elements: a multiple of 4 is wanted", a.dim);
     let mut real = network.clone();
     real.embedding = embedding.real.clone();
-    let mut left = CALIBRATION_TOKENS;
-    let sequence = |tokens: &Vec<u32>| {
-        let tokens = &tokens[..tokens.len().min(left).min(a.context)];
-        left -= tokens.len();
-        (!tokens.is_empty()).then(|| super::float::embed(&real, tokens))
-    };
-    let mut calibration = Calibration { network, options, rows: texts.iter().map_while(sequence).collect() };
+    let streams = |network: &Network| texts.iter().map(|tokens| embed(network, tokens)).collect();
+    let mut calibration = Calibration { network, options, rows: streams(&real), exact: streams(network) };
     let mut layers = Vec::new();
     for (i, layer) in network.layers.iter().enumerate() {
         layers.push(calibration.layer(i, layer).with_context(|| format!("layer {i}"))?);
         tick();
     }
     let head = network.head.as_ref().map(|head| {
-        let (head, _) = with_beta(head, &network.final_norm);
-        quantize(&head.weight, head.bias.as_ref(), None, ROWS_OF_8, Rounding::Nearest)
+        let (head, plain_norm) = with_beta(head, &network.final_norm);
+        let gram = calibration.rows.iter().map(|x| gram(&norm(a, &plain_norm, x))).reduce(|a, b| a + b);
+        quantize(&head.weight, head.bias.as_ref(), gram.as_ref(), ROWS_OF_8, rounding)
     });
     ensure!(
         head.is_some() || network.final_norm.beta.is_none(),
@@ -105,11 +124,27 @@ pub fn quantize_network(
     Ok(QuantizedNetwork { architecture: a.clone(), embedding, layers, final_norm: network.final_norm.clone(), head })
 }
 
+/// Weight of the embedding's own error beside that of the logits, where both have the same matrix.
+const EMBEDDING_SHARE: f64 = 0.3;
+
+/// What the rounding of an embedding that is also the logits' matrix minimises: the error of the logits over the texts,
+/// and a share of its own.
+fn tied_gram(network: &Network, texts: &[&[u32]]) -> Array2<f64> {
+    let a = &network.architecture;
+    let normed = texts.iter().map(|tokens| norm(a, &network.final_norm, &stream(network, tokens)));
+    let sum = normed.map(|x| gram(&x)).reduce(|a, b| a + b).unwrap_or_else(|| Array2::eye(a.dim));
+    let mean = sum.diag().sum() / a.dim as f64;
+    sum / mean.max(1e-9) + Array2::<f64>::eye(a.dim) * EMBEDDING_SHARE
+}
+
 /// The residual streams of the calibration texts, as far as the network has been quantized.
 struct Calibration<'n> {
     network: &'n Network,
     options: &'n Options,
+    /// Behind the quantized matrices.
     rows: Vec<Array2<f32>>,
+    /// Of the float network.
+    exact: Vec<Array2<f32>>,
 }
 
 impl Calibration<'_> {
@@ -118,58 +153,88 @@ impl Calibration<'_> {
         own.map_or(self.options.weights, |(_, width)| *width)
     }
 
-    fn quantize(&self, name: &str, l: &Linear, inputs: &[Array2<f32>]) -> Result<Quantized> {
-        let gram = inputs.iter().map(gram).reduce(|a, b| a + b);
-        let rounding = if gram.is_some() { self.options.rounding } else { Rounding::Nearest };
-        quantize(&l.weight, l.bias.as_ref(), gram.as_ref(), self.width(name), rounding)
-            .with_context(|| name.to_string())
+    /// Quantizes a matrix such that it makes of `inputs` what is wanted; gives its float form too.
+    fn quantize(
+        &self,
+        name: &str,
+        l: &Linear,
+        inputs: &[Array2<f32>],
+        wanted: &[Array2<f32>],
+    ) -> Result<(Quantized, Linear)> {
+        let width = self.width(name);
+        let sum = |parts: &mut dyn Iterator<Item = Array2<f64>>| parts.reduce(|a, b| a + b);
+        let quantized = match (self.options.rounding, sum(&mut inputs.iter().map(gram))) {
+            (Rounding::Nearest, _) | (_, None) => quantize(&l.weight, l.bias.as_ref(), None, width, Rounding::Nearest),
+            (rounding, Some(gram)) => {
+                let off = |(x, wanted): (&Array2<f32>, &Array2<f32>)| {
+                    let difference = (wanted - &linear(l, x)).mapv(f64::from);
+                    difference.t().dot(&x.mapv(f64::from))
+                };
+                let difference = sum(&mut inputs.iter().zip(wanted).map(off)).context("nothing is wanted")?;
+                let weight = corrected(&l.weight, &difference, &gram).with_context(|| name.to_string())?;
+                quantize(&weight, l.bias.as_ref(), Some(&gram), width, rounding)
+            }
+        };
+        let quantized = quantized.with_context(|| name.to_string())?;
+        let real = Linear { weight: quantized.real.clone(), bias: l.bias.clone() };
+        Ok((quantized, real))
+    }
+
+    /// Quantizes a matrix whose results are added to the streams, and adds them; the float ones have been added before.
+    fn quantize_and_add(&mut self, name: &str, l: &Linear, inputs: &[Array2<f32>]) -> Result<Quantized> {
+        let wanted: Vec<_> = self.exact.iter().zip(&self.rows).map(|(exact, rows)| exact - rows).collect();
+        let (quantized, real) = self.quantize(name, l, inputs, &wanted)?;
+        self.rows.iter_mut().zip(inputs).for_each(|(x, input)| *x += &linear(&real, input));
+        Ok(quantized)
     }
 
     fn layer(&mut self, index: usize, layer: &Layer) -> Result<QuantizedLayer> {
         let a = &self.network.architecture;
         let name = |part: &str| format!("layers.{index}.{part}");
-        let each = |rows: &[Array2<f32>], f: &dyn Fn(&Array2<f32>) -> Array2<f32>| -> Vec<Array2<f32>> {
-            rows.iter().map(f).collect()
-        };
 
-        let normed = each(&self.rows, &|x| norm(a, &layer.attention_norm, x));
-        let layer = &equalized(a, layer, &normed);
-        let (mut qkv, plain_norm) = with_beta(&layer.qkv, &layer.attention_norm);
-        let normed = each(&self.rows, &|x| norm(a, &plain_norm, x));
+        let normed = each(&self.rows, |x| norm(a, &layer.attention_norm, x));
+        let (layer, centre) = equalized(a, layer, &normed);
+        let (mut qkv, attention_norm) = with_beta(&layer.qkv, &layer.attention_norm);
         let factor = std::f32::consts::LOG2_E / (a.head_dim as f32).sqrt();
         scale_rows(&mut qkv, a.q_dim(), factor);
-        let quantized_qkv = self.quantize(&name("attention.qkv"), &qkv, &normed)?;
-        qkv.weight = quantized_qkv.real.clone();
-        scale_rows(&mut qkv, a.q_dim(), 1.0 / factor);
-        let attended = each(&normed, &|x| attend(a, linear(&qkv, x)));
-        let output = self.quantize(&name("attention.output"), &layer.output, &attended)?;
-        self.add(&Linear { weight: output.real.clone(), bias: layer.output.bias.clone() }, &attended);
+        let attended = |qkv: &Array2<f32>| {
+            let mut qkv = qkv.clone();
+            qkv.slice_mut(s![.., ..a.q_dim()]).mapv_inplace(|q| q / factor);
+            attend(a, qkv)
+        };
+        let normed = each(&self.rows, |x| norm(a, &attention_norm, x));
+        let wanted = each(&self.exact, |x| linear(&qkv, &norm(a, &attention_norm, x)));
+        let (quantized_qkv, qkv) = self.quantize(&name("attention.qkv"), &qkv, &normed, &wanted)?;
+        let inputs = each(&normed, |x| attended(&linear(&qkv, x)));
+        self.exact.iter_mut().zip(&wanted).for_each(|(x, qkv)| *x += &linear(&layer.output, &attended(qkv)));
+        let output = self.quantize_and_add(&name("attention.output"), &layer.output, &inputs)?;
 
         let (up, mlp_norm) = with_beta(&layer.up, &layer.mlp_norm);
         let gate = layer.gate.as_ref().map(|gate| with_beta(gate, &layer.mlp_norm).0);
-        let normed = each(&self.rows, &|x| norm(a, &mlp_norm, x));
         let both = match &gate {
             Some(gate) => Linear {
                 weight: interleaved(&gate.weight, &up.weight),
                 bias: interleaved_bias(&gate.bias, &up.bias, a.hidden),
             },
-            None => up.clone(),
+            None => up,
         };
-        let quantized_up = self.quantize(&name("mlp.up"), &both, &normed)?;
-        let real = &quantized_up.real;
-        let (gate, up) = match gate {
-            Some(gate) => (
-                Some(Linear { weight: real.slice(s![..;2, ..]).to_owned(), bias: gate.bias }),
-                Linear { weight: real.slice(s![1..;2, ..]).to_owned(), bias: up.bias },
-            ),
-            None => (None, Linear { weight: real.clone(), bias: up.bias }),
+        let hidden = |up: &Array2<f32>| match gate {
+            Some(_) => {
+                let every_other = |first: usize| up.slice(s![.., first..;2]).to_owned();
+                activate(a, Some(every_other(0)), every_other(1))
+            }
+            None => activate(a, None, up.clone()),
         };
-        let hidden = each(&normed, &|x| activate(a, gate.as_ref().map(|g| linear(g, x)), linear(&up, x)));
-        let down = self.quantize(&name("mlp.down"), &layer.down, &hidden)?;
-        self.add(&Linear { weight: down.real.clone(), bias: layer.down.bias.clone() }, &hidden);
+        let normed = each(&self.rows, |x| norm(a, &mlp_norm, x));
+        let wanted = each(&self.exact, |x| linear(&both, &norm(a, &mlp_norm, x)));
+        let (quantized_up, both) = self.quantize(&name("mlp.up"), &both, &normed, &wanted)?;
+        let inputs = each(&normed, |x| hidden(&linear(&both, x)));
+        self.exact.iter_mut().zip(&wanted).for_each(|(x, up)| *x += &linear(&layer.down, &hidden(up)));
+        let down = self.quantize_and_add(&name("mlp.down"), &layer.down, &inputs)?;
         Ok(QuantizedLayer {
-            attention_norm: plain_norm,
+            attention_norm,
             qkv: quantized_qkv,
+            centre,
             output,
             mlp_norm,
             up: quantized_up,
@@ -177,10 +242,11 @@ impl Calibration<'_> {
             down,
         })
     }
+}
 
-    fn add(&mut self, l: &Linear, inputs: &[Array2<f32>]) {
-        self.rows.iter_mut().zip(inputs).for_each(|(x, input)| *x += &linear(l, input));
-    }
+/// `f` of the rows of each text.
+fn each(rows: &[Array2<f32>], f: impl Fn(&Array2<f32>) -> Array2<f32>) -> Vec<Array2<f32>> {
+    rows.iter().map(f).collect()
 }
 
 /// `W·(x̂·γ + β) + b`: β goes into the bias.

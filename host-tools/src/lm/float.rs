@@ -7,12 +7,17 @@ use super::network::{Architecture, Layer, Linear, Network, Norm, NormKind};
 
 /// Logits `(tokens, vocabulary)` of a sequence.
 pub fn logits(network: &Network, tokens: &[u32]) -> Array2<f32> {
+    final_logits(network, &stream(network, tokens))
+}
+
+/// The residual stream behind all blocks.
+pub fn stream(network: &Network, tokens: &[u32]) -> Array2<f32> {
     let mut x = embed(network, tokens);
     for layer in &network.layers {
         x += &attention_block(&network.architecture, layer, &x);
         x += &mlp_block(&network.architecture, layer, &x);
     }
-    final_logits(network, &x)
+    x
 }
 
 /// Rows of the embedding.

@@ -8,6 +8,7 @@
 //! | [`float`] | the network's meaning in float; what calibration sees |
 //! | [`quantize`] | weights of 8, 4 or 2 bits, error-compensated on a calibration text |
 //! | [`program`] | the steps of the runtime |
+//! | `self_written` | texts to calibrate on where none are given |
 //! | [`tokenizer`] | `tokenizer.json` as a section of the file |
 //! | [`convert`] | all of it, in order |
 //! | [`host`] | runs a converted model here |
@@ -22,4 +23,5 @@ pub mod network;
 pub mod perplexity;
 pub mod program;
 pub mod quantize;
+mod self_written;
 pub mod tokenizer;

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, ensure};
+use ndarray::Array1;
 use teff::fixed::inverse_sqrt;
 use teff::format::DataType;
 use teff::kernels::attention::Rope;
@@ -24,6 +25,8 @@ pub struct QuantizedLayer {
     pub attention_norm: Norm,
     /// Queries (times log2(e)/√head_dim), keys, values.
     pub qkv: Quantized,
+    /// What is taken from keys before they are cached: `(kv_heads · head_dim)`.
+    pub centre: Option<Array1<f32>>,
     /// Output of attention.
     pub output: Quantized,
     /// γ before the MLP.
@@ -107,8 +110,9 @@ struct Builder<'n> {
     caches: Vec<[TensorId; 3]>,
 }
 
-/// Groups of heads with scales of their own in the cache: more cost memory and were found to gain nothing.
-const SCALE_GROUPS: usize = 1;
+/// Groups of heads with scales of their own for values in the cache: more cost memory and were found to gain nothing. Keys,
+/// whose errors count for more, have a scale for each head.
+const VALUE_GROUPS: usize = 1;
 
 impl Builder<'_> {
     fn tensor(&mut self, name: String, data_type: DataType, shape: &[usize], scale: f32, content: Content) -> TensorId {
@@ -166,7 +170,7 @@ impl Builder<'_> {
         [
             state("keys", DataType::I8, &[context, heads, dim]),
             state("values", DataType::I8, &[heads, dim, context]),
-            state("scales", DataType::U8, &[2, SCALE_GROUPS, context]),
+            state("scales", DataType::U8, &[heads + VALUE_GROUPS, context]),
         ]
     }
 
@@ -249,6 +253,7 @@ impl Builder<'_> {
             Rope::Half => 1,
             Rope::Interleaved => 2,
         };
+        let centre = network.layers[layer].centre.as_ref();
         let params = attention::Params {
             heads: a.heads as u16,
             kv_heads: a.kv_heads as u16,
@@ -257,8 +262,9 @@ impl Builder<'_> {
             context: layout.context.try_into().context("the context is longer than 32768")?,
             sinks: layout.sinks.map_or(attention::FULL, |s| s as u16),
             rope,
-            groups: SCALE_GROUPS as u8,
-            reserved: [0; 2],
+            groups: a.kv_heads.try_into().context("more than 255 key heads")?,
+            value_groups: VALUE_GROUPS as u8,
+            centred: centre.is_some().into(),
         };
         let mut inputs = vec![x, position];
         if rope > 0 {
@@ -271,6 +277,11 @@ impl Builder<'_> {
                 })
                 .collect();
             inputs.push(self.constant("turns".into(), DataType::I16, &[layout.context, rotary], &turns));
+        }
+        if let Some(centre) = centre {
+            let wide: Vec<i32> = centre.iter().map(|&c| wide(c)).collect();
+            let shape = [a.kv_heads, a.head_dim];
+            inputs.push(self.constant(format!("layers.{layer}.attention.centre"), DataType::I32, &shape, &wide));
         }
         inputs.extend(self.caches[layer]);
         let reader = &network.layers[layer].output;
@@ -362,6 +373,12 @@ impl Builder<'_> {
         });
         Ok(())
     }
+}
+
+/// A wide value below 2^30.
+fn wide(x: f32) -> i32 {
+    let limit = f64::from((1 << 30) - 1);
+    (f64::from(x) * f64::from(1 << WIDE_FRACTION_BITS)).round().clamp(-limit, limit) as i32
 }
 
 /// The most bits, up to `wanted`, at which no sum of the matrix leaves 32 bits: the bound that the runtime checks.

@@ -1,9 +1,9 @@
 //! Attention of new rows over a cache in state tensors, rotary positions included.
 //!
 //! Inputs: `x` (R, (heads + 2·kv_heads)·head_dim) wide: queries multiplied by log2(e)/√head_dim, keys, values; `position` (1) i32: how
-//! many rows came before; if rotary `turns` (context, rotary) i16 constant: cos and sin of each pair in Q15; then the state:
-//! `keys` (context, kv_heads, head_dim) i8, `values` (kv_heads, head_dim, context) i8, `scales` (2, groups, context) u8. Output:
-//! (R, 2 + heads·head_dim) narrow. The state is read and written; the step lists it as inputs. A position beyond the context
+//! many rows came before; if rotary `turns` (context, rotary) i16 constant: cos and sin of each pair in Q15; if centred `centre`
+//! (kv_heads, head_dim) i32 constant, wide; then the state: `keys` (context, kv_heads, head_dim) i8, `values` (kv_heads, head_dim,
+//! context) i8, `scales` (groups + value_groups, context) u8. Output: (R, 2 + heads·head_dim) narrow. The state is read and written; the step lists it as inputs. A position beyond the context
 //! is an error of the run, unless the window slides.
 //! Arithmetic: [`crate::kernels::attention::reference::attention`].
 
@@ -38,10 +38,12 @@ pub struct Params {
     pub sinks: u16,
     /// 0: none; 1: halves; 2: interleaved. See [`Rope`].
     pub rope: u8,
-    /// Groups of heads that share a scale in the cache.
+    /// Groups of heads whose keys share a scale in the cache.
     pub groups: u8,
-    /// 0.
-    pub reserved: [u8; 2],
+    /// The same of values.
+    pub value_groups: u8,
+    /// 1 if keys have a centre, or 0.
+    pub centred: u8,
 }
 
 /// The operator.
@@ -60,14 +62,20 @@ fn kernel(params: &Params, bits: u32) -> kernels::Attention {
         },
         rotary: params.rotary.into(),
         sinks: (params.sinks != FULL).then_some(params.sinks.into()),
-        groups: params.groups.into(),
+        key_groups: params.groups.into(),
+        value_groups: params.value_groups.into(),
         bits,
     }
 }
 
+/// Input slot of the centre, if there is one.
+fn centre_slot(params: &Params) -> usize {
+    if params.rope == 0 { 2 } else { 3 }
+}
+
 /// Input slot of the keys; values and scales follow.
 fn keys_slot(params: &Params) -> usize {
-    if params.rope == 0 { 2 } else { 3 }
+    centre_slot(params).saturating_add(params.centred.into())
 }
 
 impl Operator for Attention {
@@ -78,8 +86,9 @@ impl Operator for Attention {
         check::operands(step, state + 3, 1)?;
         let ([row_count, len], bits) = rows::narrow(&step.output(0).ok_or(OpIssue::Operands)?)?;
         let p = kernel(params, bits);
-        ensure(params.rope <= 2 && params.reserved == [0; 2], OpIssue::Params)?;
-        ensure(p.groups > 0 && p.kv_heads.is_multiple_of(p.groups), OpIssue::Params)?;
+        ensure(params.rope <= 2 && params.centred <= 1, OpIssue::Params)?;
+        let divides = |groups: usize| groups > 0 && p.kv_heads.is_multiple_of(groups);
+        ensure(divides(p.key_groups) && divides(p.value_groups), OpIssue::Params)?;
         ensure(p.kv_heads > 0 && p.heads > 0 && p.heads.is_multiple_of(p.kv_heads), OpIssue::Params)?;
         ensure((2..=256).contains(&p.head_dim) && p.head_dim.is_multiple_of(2), OpIssue::Params)?;
         ensure((4..=1 << 15).contains(&p.context) && p.context.is_multiple_of(4), OpIssue::Params)?;
@@ -94,9 +103,16 @@ impl Operator for Attention {
             let turns = check::constant(step, 2, DataType::I16)?;
             ensure(turns.len == p.context.saturating_mul(p.rotary), OpIssue::Shape)?;
         }
+        if params.centred > 0 {
+            let centre = check::constant(step, centre_slot(params), DataType::I32)?;
+            ensure(centre.len == p.kv_len(), OpIssue::Shape)?;
+            let centre: &[i32] = step.constant(centre_slot(params)).ok_or(OpIssue::Storage)?;
+            ensure(centre.iter().all(|c| c.unsigned_abs() < 1 << 30), OpIssue::Params)?;
+        }
         let cache = p.context.saturating_mul(p.kv_heads).saturating_mul(p.head_dim);
         let types = [DataType::I8, DataType::I8, DataType::U8];
-        for ((slot, data_type), len) in (state..).zip(types).zip([cache, cache, p.context.saturating_mul(2).saturating_mul(p.groups)]) {
+        let lens = [cache, cache, p.context.saturating_mul(p.scales())];
+        for ((slot, data_type), len) in (state..).zip(types).zip(lens) {
             let tensor = check::input(step, slot, data_type)?;
             let Storage::Pool(pool) = tensor.storage else { return Err(OpIssue::Storage) };
             ensure(step.model.pool_kind(pool) == Some(1), OpIssue::Storage)?;
@@ -110,6 +126,7 @@ impl Operator for Attention {
         let (_, bits) = rows::narrow(&frame.output(0)?).map_err(|_| error)?;
         let p = kernel(params, bits);
         let turns: &[i16] = if params.rope == 0 { &[] } else { frame.constant(2)? };
+        let centre: &[i32] = if params.centred == 0 { &[] } else { frame.constant(centre_slot(params))? };
         let state = keys_slot(params);
         let spans = [
             Span::Input(0),
@@ -125,7 +142,7 @@ impl Operator for Attention {
         let mut cache = Cache { keys: typed_mut(error, keys)?, values: typed_mut(error, values)?, scales };
         let (words, halves) = split_scratch(scratch, p.words(), p.halves()).ok_or(error)?;
         let mut scratch = Scratch { words, halves };
-        let operands = (typed(error, x)?, turns);
-        arch::attention::attention(&p, position, operands, &mut cache, typed_mut(error, out)?, &mut scratch).ok_or(range)
+        let operands = kernels::Operands { x: typed(error, x)?, turns, centre };
+        arch::attention::attention(&p, position, &operands, &mut cache, typed_mut(error, out)?, &mut scratch).ok_or(range)
     }
 }

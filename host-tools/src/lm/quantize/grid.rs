@@ -5,6 +5,7 @@ use ndarray::{Array2, ArrayView1, s};
 use super::Width;
 
 /// Scales of a matrix; a weight is `value(code) · scale[o, g] · unit[o]`.
+#[derive(Clone)]
 pub(super) struct Grid {
     width: Width,
     /// `(outputs, groups)`; 1 where a whole row shares a scale.
@@ -37,12 +38,30 @@ impl Grid {
         let shift = (MAX_MULT / top).log2().floor().clamp(0.0, 62.0);
         let mult: Vec<i32> =
             wanted.iter().map(|u| (u * 65_536.0 * shift.exp2()).round().clamp(1.0, MAX_MULT) as i32).collect();
-        let unit: Vec<f64> = mult.iter().map(|&m| f64::from(m) / shift.exp2() / 65_536.0).collect();
+        let shift = shift as u8;
+        let unit: Vec<f64> = mult.iter().map(|&m| real_unit(m, shift)).collect();
         let scales = match width.group {
             0 => Array2::ones((outputs, 1)),
             _ => Array2::from_shape_fn(best.dim(), |(o, g)| scale_code(best[[o, g]] / unit[o])),
         };
-        Self { width, scales, unit, mult, shift: shift as u8 }
+        Self { width, scales, unit, mult, shift }
+    }
+
+    /// The grid with all steps of outputs multiplied by `factor`.
+    pub(super) fn stretched(&self, factor: f64) -> Self {
+        let mut grid = self.clone();
+        for (mult, unit) in grid.mult.iter_mut().zip(&mut grid.unit) {
+            *mult = (f64::from(*mult) * factor).round().clamp(1.0, MAX_MULT) as i32;
+            *unit = real_unit(*mult, grid.shift);
+        }
+        grid
+    }
+
+    /// Takes the scales of output o from a stretched grid.
+    pub(super) fn take(&mut self, o: usize, from: &Self) {
+        self.mult[o] = from.mult[o];
+        self.unit[o] = from.unit[o];
+        self.scales.row_mut(o).assign(&from.scales.row(o));
     }
 
     fn group(&self, inputs: usize) -> usize {
@@ -101,6 +120,11 @@ impl Grid {
         let group = self.group(codes.ncols());
         Array2::from_shape_fn(codes.dim(), |(o, i)| self.value(o, i / group, codes[[o, i]]))
     }
+}
+
+/// `mult / 2^shift`, of wide rows.
+fn real_unit(mult: i32, shift: u8) -> f64 {
+    f64::from(mult) / f64::from(shift).exp2() / 65_536.0
 }
 
 /// A scale as int8; 0 would lose its group.

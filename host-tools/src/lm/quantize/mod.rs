@@ -57,6 +57,17 @@ pub fn padded(inputs: usize, width: Width) -> usize {
     inputs.next_multiple_of(if width.group == 0 { 32 / width.bits as usize } else { width.group })
 }
 
+/// The weights that give, over a text, what is wanted of a matrix although its inputs are no longer the float ones:
+/// `weight + (Σ dᵀx)·G⁻¹`, the least squares of `d`, what is wanted less what `weight` gives; `G = Σ xᵀx`.
+///
+/// # Errors
+/// If a sum is not finite.
+pub fn corrected(weight: &Array2<f32>, difference: &Array2<f64>, gram: &Array2<f64>) -> Result<Array2<f32>> {
+    let inputs = weight.ncols();
+    let gram = solve::damped(Some(gram), inputs, inputs);
+    Ok(weight + &difference.dot(&solve::inverse(&gram)?).mapv(|w| w as f32))
+}
+
 /// Quantizes `weight` (out, in). `gram` is `Σ xᵀx` of its inputs, or the identity's stand-in `None`.
 ///
 /// # Errors

@@ -2,12 +2,15 @@
 //! weights: with G = Σ xᵀx it is `(w − q) G (w − q)ᵀ` for each row.
 
 use anyhow::{Context, Result};
-use ndarray::{Array1, Array2, ArrayView1, s};
+use ndarray::{Array1, Array2, ArrayView1, ArrayViewMut1, s};
 
 use super::grid::Grid;
 
 /// Part of the mean energy that is added to every input's.
 const DAMPING: f64 = 0.01;
+
+/// By what the step of a row with one scale is multiplied, the best to be taken: a finer step clips the largest weights.
+const STRETCHES: [f64; 9] = [1.0, 0.975, 0.95, 0.925, 0.9, 0.875, 0.85, 0.825, 0.8];
 /// Most rounds of the alternating solve.
 const ROUNDS: usize = 12;
 
@@ -55,18 +58,26 @@ fn inverse_lower(l: &Array2<f64>) -> Array2<f64> {
     inverse
 }
 
+const SINGULAR: &str = "the calibration text gives a singular matrix";
+
+/// `G⁻¹`
+pub(super) fn inverse(gram: &Array2<f64>) -> Result<Array2<f64>> {
+    let lower = inverse_lower(&cholesky(gram).context(SINGULAR)?);
+    Ok(lower.t().dot(&lower))
+}
+
 /// Upper factor U of `G⁻¹ = UᵀU`.
 fn inverse_factor(gram: &Array2<f64>) -> Result<Array2<f64>> {
-    let singular = "the calibration text gives a singular matrix";
-    let inverse = inverse_lower(&cholesky(gram).context(singular)?);
-    let inverse = inverse.t().dot(&inverse);
-    Ok(cholesky(&inverse).context(singular)?.reversed_axes())
+    Ok(cholesky(&inverse(gram)?).context(SINGULAR)?.reversed_axes())
 }
 
 /// Rounds column by column; the columns that follow make up for each error. The scales of a group are chosen when its
 /// first column is reached, for the weights as they then are.
 pub(super) fn compensated(w: &Array2<f64>, gram: &Array2<f64>, grid: &mut Grid) -> Result<Array2<u8>> {
-    let u = inverse_factor(gram)?;
+    Ok(compensate(w, gram, &inverse_factor(gram)?, grid))
+}
+
+fn compensate(w: &Array2<f64>, gram: &Array2<f64>, u: &Array2<f64>, grid: &mut Grid) -> Array2<u8> {
     let energy = gram.diag().to_owned();
     let mut w = w.clone();
     let (outputs, inputs) = w.dim();
@@ -88,25 +99,48 @@ pub(super) fn compensated(w: &Array2<f64>, gram: &Array2<f64>, grid: &mut Grid) 
             w.slice_mut(s![o, i + 1..]).scaled_add(-error, &row);
         }
     }
-    Ok(codes)
+    codes
 }
 
 /// From the compensated codes on, in turn: each integer moves to where the error is least, the others fixed; the scales
-/// become those of the least error, the integers fixed.
+/// become those of the least error, the integers fixed. Where a whole row shares a scale, that of the least error among
+/// [`STRETCHES`] is taken.
 pub(super) fn alternating(w: &Array2<f64>, gram: &Array2<f64>, grid: &mut Grid) -> Result<Array2<u8>> {
-    let mut codes = compensated(w, gram, grid)?;
-    for o in 0..w.nrows() {
-        let mut row = codes.row(o).to_owned();
-        for _ in 0..ROUNDS {
-            let moved = improve_integers(w.row(o), gram, grid, o, &mut row);
-            let scaled = grid.grouped() && improve_scales(w.row(o), gram, grid, o, &row);
-            if !moved && !scaled {
-                break;
+    let u = inverse_factor(gram)?;
+    if grid.grouped() {
+        let mut codes = compensate(w, gram, &u, grid);
+        (0..w.nrows()).for_each(|o| improve(w.row(o), gram, grid, o, codes.row_mut(o)));
+        return Ok(codes);
+    }
+    let mut best = Array2::zeros(w.dim());
+    let mut least = vec![f64::INFINITY; w.nrows()];
+    for stretch in STRETCHES {
+        let mut tried = grid.stretched(stretch);
+        let mut codes = compensate(w, gram, &u, &mut tried);
+        for (o, least) in least.iter_mut().enumerate() {
+            improve(w.row(o), gram, &mut tried, o, codes.row_mut(o));
+            let error = error(w.row(o), gram, &tried, o, &codes.row(o).to_owned());
+            if error < *least {
+                *least = error;
+                best.row_mut(o).assign(&codes.row(o));
+                grid.take(o, &tried);
             }
         }
-        codes.row_mut(o).assign(&row);
     }
-    Ok(codes)
+    Ok(best)
+}
+
+/// Improves integers and scales of a row in turn.
+fn improve(w: ArrayView1<f64>, gram: &Array2<f64>, grid: &mut Grid, o: usize, mut codes: ArrayViewMut1<u8>) {
+    let mut row = codes.to_owned();
+    for _ in 0..ROUNDS {
+        let moved = improve_integers(w, gram, grid, o, &mut row);
+        let scaled = grid.grouped() && improve_scales(w, gram, grid, o, &row);
+        if !moved && !scaled {
+            break;
+        }
+    }
+    codes.assign(&row);
 }
 
 /// `(w − q) G (w − q)ᵀ`

@@ -1,6 +1,6 @@
 //! Attention over the products of any variant.
 
-use super::{Attention, CHUNK_BITS, Cache, Rope, Scratch, decode_scale, encode_scale};
+use super::{Attention, CHUNK_BITS, Cache, Operands, Rope, Scratch, decode_scale, encode_scale};
 use crate::fixed::{Factor, RowScale, divide_scaled, exp2_neg, requantize_scaled, rounding_shift_64};
 use crate::kernels::rows::{HEADER, WIDE_UNIT, quantize, side_by_side};
 
@@ -17,16 +17,18 @@ pub(super) trait Dots {
 pub(super) fn attention<D: Dots>(
     p: &Attention,
     position: i32,
-    (x, turns): (&[i32], &[i16]),
+    operands: &Operands,
     cache: &mut Cache,
     out: &mut [i16],
     scratch: &mut Scratch,
 ) -> Option<()> {
-    let kv = p.kv_heads.checked_mul(p.head_dim)?;
+    let Operands { x, turns, centre } = *operands;
+    let kv = p.kv_len();
     let (turned, rest) = scratch.words.split_at_mut_checked(p.out_len().checked_add(kv)?)?;
     let (results, scores) = rest.split_at_mut_checked(p.out_len())?;
     let (query, rest) = scratch.halves.split_at_mut_checked(p.head_dim)?;
-    let (key, weights) = rest.split_at_mut_checked(p.head_dim)?;
+    let (key, rest) = rest.split_at_mut_checked(p.head_dim)?;
+    let (part, weights) = rest.split_at_mut_checked(p.head_dim)?;
     let first = usize::try_from(position).ok()?;
     let rows = side_by_side((x, p.row_len()), (out, p.out_len().checked_add(HEADER)?));
     for (at, (x, out)) in (first..).zip(rows) {
@@ -34,6 +36,8 @@ pub(super) fn attention<D: Dots>(
             return None;
         }
         turned.copy_from_slice(x.get(..turned.len())?);
+        let keys = turned.get_mut(p.out_len()..)?;
+        keys.iter_mut().zip(centre).for_each(|(key, &centre)| *key = key.saturating_sub(centre));
         let slot = p.slot(at);
         let turned_heads = if p.turns_on_read() { p.heads } else { p.heads.checked_add(p.kv_heads)? };
         if let Some(angles) = angles(p, turns, p.place(slot, at)) {
@@ -43,13 +47,12 @@ pub(super) fn attention<D: Dots>(
         }
         store(p, cache, slot, turned.get(p.out_len()..)?, x.get(turned.len()..)?)?;
         let cached = p.context.min(at.checked_add(1)?);
-        let mut attend = Attend { p, at, turns, cache, cached, query, key, scores: scores.get_mut(..cached)? };
+        let mut attend = Attend { p, at, operands, cache, cached, query, key, part, scores: scores.get_mut(..cached)? };
         let weights = weights.get_mut(..cached)?;
         let heads = side_by_side((turned, p.head_dim), (results, p.head_dim));
         for (h, (head, results)) in heads.enumerate() {
             let kv_head = h.checked_div(p.heads.checked_div(p.kv_heads)?)?;
-            let group = kv_head.checked_mul(p.head_dim)?.checked_div(p.group_len())?;
-            let (k_scales, v_scales) = attend.scales(group)?;
+            let (k_scales, v_scales) = attend.scales(kv_head)?;
             let finest = decode_scale(*v_scales.iter().max()?).shift;
             let max = attend.score::<D>(kv_head, head, k_scales)?;
             let total = attend.weigh(max, finest, v_scales, weights)?;
@@ -93,10 +96,9 @@ pub fn rope(p: &Attention, angles: &[i16], head: &mut [i32]) {
 
 /// Caches a row's keys and values.
 fn store(p: &Attention, cache: &mut Cache, slot: usize, keys: &[i32], values: &[i32]) -> Option<()> {
-    let group_len = p.group_len().max(1);
     let mut scales = cache.scales.chunks_exact_mut(p.context.max(1));
     let mut row = cache.keys.chunks_exact_mut(keys.len().max(1)).nth(slot)?.iter_mut();
-    for keys in keys.chunks_exact(group_len.max(1)) {
+    for keys in keys.chunks_exact(p.group_len(p.key_groups).max(1)) {
         let (code, factor) = cache_factor(keys);
         *scales.next()?.get_mut(slot)? = code;
         for (&key, to) in keys.iter().zip(&mut row) {
@@ -104,7 +106,7 @@ fn store(p: &Attention, cache: &mut Cache, slot: usize, keys: &[i32], values: &[
         }
     }
     let mut rows = cache.values.chunks_exact_mut(p.context.max(1));
-    for values in values.chunks_exact(group_len.max(1)) {
+    for values in values.chunks_exact(p.group_len(p.value_groups).max(1)) {
         let (code, factor) = cache_factor(values);
         *scales.next()?.get_mut(slot)? = code;
         for (&value, row) in values.iter().zip(&mut rows) {
@@ -135,20 +137,23 @@ fn shift_down(x: i32, shift: i32) -> i32 {
 struct Attend<'a, 'c> {
     p: &'a Attention,
     at: usize,
-    turns: &'a [i16],
+    operands: &'a Operands<'a>,
     cache: &'a Cache<'c>,
     /// Slots that hold rows.
     cached: usize,
     query: &'a mut [i16],
     key: &'a mut [i16],
+    part: &'a mut [i16],
     scores: &'a mut [i32],
 }
 
 impl<'a> Attend<'a, '_> {
-    /// The scales of a group's cached keys and values.
-    fn scales(&self, group: usize) -> Option<(&'a [u8], &'a [u8])> {
-        let of = |group: usize| self.cache.scales.chunks_exact(self.p.context.max(1)).nth(group)?.get(..self.cached);
-        Some((of(group)?, of(self.p.groups.checked_add(group)?)?))
+    /// The scales of a head's cached keys and values.
+    fn scales(&self, kv_head: usize) -> Option<(&'a [u8], &'a [u8])> {
+        let p = self.p;
+        let of = |group: usize| self.cache.scales.chunks_exact(p.context.max(1)).nth(group)?.get(..self.cached);
+        let group = |groups: usize| kv_head.checked_mul(p.head_dim)?.checked_div(p.group_len(groups));
+        Some((of(group(p.key_groups)?)?, of(p.key_groups.checked_add(group(p.value_groups)?)?)?))
     }
 
     /// Scores of a head, and the largest.
@@ -162,24 +167,32 @@ impl<'a> Attend<'a, '_> {
         for (q, &x) in self.query.iter_mut().zip(head) {
             *q = shift_down(x, down).clamp(-limit, limit) as i16;
         }
-        let mut best = i32::MIN;
+        let turns = self.operands.turns;
         let keys = self.cache.keys.chunks_exact(p.head_dim.max(1)).skip(kv_head).step_by(p.kv_heads.max(1));
         let rows = self.scores.iter_mut().zip(keys).zip(scales);
         if p.turns_on_read() {
             for (slot, ((score, key), &code)) in rows.enumerate() {
-                turned_key(p, angles(p, self.turns, p.place(slot, self.at))?, key, self.key)?;
+                turned_key(p, angles(p, turns, p.place(slot, self.at))?, key, self.key)?;
                 let scale = decode_scale(code);
                 *score = shift_down(D::dot16(self.query, self.key).wrapping_mul(scale.mant), scale.shift + 3 - down);
-                best = best.max(*score);
             }
         } else {
             for ((score, key), &code) in rows {
                 let scale = decode_scale(code);
                 *score = shift_down(D::dot8(self.query, key).wrapping_mul(scale.mant), scale.shift - down);
-                best = best.max(*score);
             }
         }
-        Some(best)
+        if p.rope != Rope::None
+            && let Some(centre) = self.operands.centre.chunks_exact(p.head_dim.max(1)).nth(kv_head)
+        {
+            let down = centre_part(p, head, centre, self.part)?;
+            let part = self.part.get(..p.rotary)?;
+            for (slot, score) in self.scores.iter_mut().enumerate() {
+                let angles = angles(p, turns, p.place(slot, self.at))?;
+                *score = score.saturating_add(shift_down(D::dot16(part, angles), 15 - down));
+            }
+        }
+        self.scores.iter().copied().max()
     }
 
     /// The weights of the values, and the sum of the exponentials.
@@ -219,6 +232,30 @@ impl<'a> Attend<'a, '_> {
         }
         Some(())
     }
+}
+
+/// See [`super::reference`].
+fn centre_part(p: &Attention, query: &[i32], centre: &[i32], part: &mut [i16]) -> Option<i32> {
+    let (query, centre) = (query.get(..p.rotary)?, centre.get(..p.rotary)?);
+    let part = part.get_mut(..p.rotary)?;
+    let half = p.rotary / 2;
+    let wide = |i: usize| {
+        let (a, b) = if p.rope == Rope::Half { (i, i.checked_add(half)?) } else { (2 * i, 2 * i + 1) };
+        let (qa, qb) = (i64::from(*query.get(a)?), i64::from(*query.get(b)?));
+        let (ca, cb) = (i64::from(*centre.get(a)?), i64::from(*centre.get(b)?));
+        Some([rounding_shift_64(qa * ca + qb * cb, 16), rounding_shift_64(qb * ca - qa * cb, 16)])
+    };
+    let mut sum = 0_u64;
+    for i in 0..half {
+        wide(i)?.iter().for_each(|v| sum += u64::from(v.unsigned_abs()));
+    }
+    let down = (64 - sum.leading_zeros()).saturating_sub(15) as i32;
+    for (i, part) in part.chunks_exact_mut(2).enumerate() {
+        for (part, v) in part.iter_mut().zip(wide(i)?) {
+            *part = shift_down(v, down).clamp(-32_767, 32_767) as i16;
+        }
+    }
+    Some(down)
 }
 
 /// See [`super::reference`]: a cached key, turned, with three more fraction bits.

@@ -1,6 +1,10 @@
 //! Attention of a few new rows over a cache of int8 keys and values, with rotary positions.
 //!
-//! Each cached row has a scale for the keys and one for the values of each group of heads, in a byte ([`encode_scale`]).
+//! Each cached row has scales for its keys and for its values, one for each group of heads, in a byte ([`encode_scale`]).
+//!
+//! Keys of a trained model lie close to a point that is not 0: most of their energy is their mean. With a *centre* for each
+//! head, what is cached is a key's distance to it, several times finer at 8 bits; the centre's part of a score follows
+//! from the query and the position alone.
 
 pub mod drive;
 pub mod portable;
@@ -40,10 +44,23 @@ pub struct Attention {
     /// oldest of the others gives way, keys are cached before they are turned, and a row's position is its place
     /// among those cached.
     pub sinks: Option<usize>,
-    /// Groups of heads that share a scale in the cache, a divisor of `kv_heads`.
-    pub groups: usize,
+    /// Groups of heads whose keys share a scale in the cache, a divisor of `kv_heads`.
+    pub key_groups: usize,
+    /// The same of values.
+    pub value_groups: usize,
     /// Bits of the narrow output row.
     pub bits: u32,
+}
+
+/// What attention reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Operands<'a> {
+    /// `(rows, (heads + 2·kv_heads)·head_dim)` wide: queries **already multiplied by log2(e)/√head_dim**, keys, values.
+    pub x: &'a [i32],
+    /// `(context, rotary/2, 2)` cos and sin in Q15; empty without rotary positions.
+    pub turns: &'a [i16],
+    /// `(kv_heads, head_dim)` wide, below 2^30: what is taken from keys before they are turned; or empty.
+    pub centre: &'a [i32],
 }
 
 /// The memory that lasts from run to run.
@@ -53,7 +70,7 @@ pub struct Cache<'a> {
     pub keys: &'a mut [i8],
     /// `(kv_heads, head_dim, context)`: a dimension of the values is contiguous over the slots.
     pub values: &'a mut [i8],
-    /// `(2, groups, context)`: scales of keys, then of values.
+    /// `(key_groups + value_groups, context)`: scales of keys, then of values.
     pub scales: &'a mut [u8],
 }
 
@@ -72,9 +89,19 @@ impl Attention {
         self.heads.saturating_add(self.kv_heads.saturating_mul(2)).saturating_mul(self.head_dim)
     }
 
-    /// Elements of the keys of a group of heads.
-    pub fn group_len(&self) -> usize {
-        self.kv_heads.checked_div(self.groups).unwrap_or(0).saturating_mul(self.head_dim)
+    /// Elements of all keys, or values, of a row.
+    pub fn kv_len(&self) -> usize {
+        self.kv_heads.saturating_mul(self.head_dim)
+    }
+
+    /// Elements of a row's keys, or values, that share a scale if there are so many groups.
+    pub fn group_len(&self, groups: usize) -> usize {
+        self.kv_len().checked_div(groups).unwrap_or(0)
+    }
+
+    /// Scales of a cached row.
+    pub fn scales(&self) -> usize {
+        self.key_groups.saturating_add(self.value_groups)
     }
 
     /// Elements of the output before its header.
@@ -88,9 +115,9 @@ impl Attention {
         turned.saturating_add(self.out_len()).saturating_add(self.context)
     }
 
-    /// 16-bit values of scratch memory: a quantized query, a turned key, the weights of the values.
+    /// 16-bit values of scratch memory: a quantized query, a turned key, the centre's part, the weights of the values.
     pub fn halves(&self) -> usize {
-        self.context.saturating_add(self.head_dim.saturating_mul(2))
+        self.context.saturating_add(self.head_dim.saturating_mul(3))
     }
 
     /// Bits of a quantized query: so many that a score, times the four bits of a key's scale, stays in 32 bits.

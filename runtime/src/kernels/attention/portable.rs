@@ -1,13 +1,13 @@
 //! Attention in plain Rust that any target runs well.
 
 use super::drive::{self, Dots};
-use super::{Attention, Cache, Scratch};
+use super::{Attention, Cache, Operands, Scratch};
 
 /// See [`super::reference::attention`].
 pub fn attention(
     p: &Attention,
     position: i32,
-    operands: (&[i32], &[i16]),
+    operands: &Operands,
     cache: &mut Cache,
     out: &mut [i16],
     scratch: &mut Scratch,

@@ -11,6 +11,7 @@ use crate::kernels::testing::Random;
 struct Case {
     p: Attention,
     turns: Vec<i16>,
+    centre: Vec<i32>,
     keys: Vec<i8>,
     values: Vec<i8>,
     scales: Vec<u8>,
@@ -33,7 +34,8 @@ fn case(seed: u64) -> Case {
         rope,
         rotary: if random.range(0..2) == 0 { head_dim } else { (head_dim / 2).max(2) },
         sinks: (seed % 2 == 1).then(|| random.range(0..4) as usize),
-        groups: if kv_heads == 2 || random.range(0..2) == 0 { kv_heads } else { 1 },
+        key_groups: if kv_heads == 2 || random.range(0..2) == 0 { kv_heads } else { 1 },
+        value_groups: if random.range(0..2) == 0 { kv_heads } else { 1 },
         bits: random.range(8..17) as u32,
     };
     let angle = |i: usize| (i / p.rotary) as f64 * 100_f64.powf(-(((i % p.rotary) / 2 * 2) as f64) / p.rotary as f64);
@@ -41,20 +43,34 @@ fn case(seed: u64) -> Case {
     let turns = (0..context * p.rotary).map(|i| (turn(i) * 32_767.0).round() as i16).collect();
     let kv = context * kv_heads * head_dim;
     let (words, halves) = (vec![0; p.words()], vec![0; p.halves()]);
-    Case { p, turns, keys: vec![0; kv], values: vec![0; kv], scales: vec![0; 2 * p.groups * context], words, halves }
+    let centre = match random.range(0..3) {
+        0 => Vec::new(),
+        _ => (0..p.kv_len()).map(|_| (random.next() as i32) >> (12 + random.range(0..6))).collect(),
+    };
+    Case {
+        p,
+        turns,
+        centre,
+        keys: vec![0; kv],
+        values: vec![0; kv],
+        scales: vec![0; p.scales() * context],
+        words,
+        halves,
+    }
 }
 
 impl Case {
     fn run(
         &mut self,
-        f: impl Fn(&Attention, i32, (&[i32], &[i16]), &mut Cache, &mut [i16], &mut Scratch) -> Option<()>,
+        f: impl Fn(&Attention, i32, &Operands, &mut Cache, &mut [i16], &mut Scratch) -> Option<()>,
         position: i32,
         x: &[i32],
     ) -> Option<Vec<i16>> {
         let mut out = vec![0; x.len() / self.p.row_len() * (HEADER + self.p.out_len())];
         let mut cache = Cache { keys: &mut self.keys, values: &mut self.values, scales: &mut self.scales };
         let mut scratch = Scratch { words: &mut self.words, halves: &mut self.halves };
-        f(&self.p, position, (x, &self.turns), &mut cache, &mut out, &mut scratch)?;
+        let operands = Operands { x, turns: &self.turns, centre: &self.centre };
+        f(&self.p, position, &operands, &mut cache, &mut out, &mut scratch)?;
         Some(out)
     }
 }
@@ -122,7 +138,8 @@ fn the_reference_follows_float_and_its_policy() {
         let steps = if case.p.sinks.is_some() { case.p.context + 30 } else { case.p.context };
         for t in 0..steps {
             // Scores of a few units: int8 keys make larger ones a matter of their own.
-            let x: Vec<i32> = (0..case.p.row_len()).map(|_| (random.next() as i32) >> 15).collect();
+            let mut x: Vec<i32> = (0..case.p.row_len()).map(|_| (random.next() as i32) >> 15).collect();
+            x[case.p.out_len()..].iter_mut().zip(&case.centre).for_each(|(key, centre)| *key += centre);
             history.push(x.iter().map(|&x| f64::from(x) / 65_536.0).collect::<Vec<f64>>());
             let found = case.run(reference::attention, t as i32, &x).unwrap();
             let expected = float_attention(&case.p, &history);
