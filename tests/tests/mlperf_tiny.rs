@@ -1,7 +1,7 @@
 //! The five models of MLPerf Tiny on emulated cores, operator by operator, within the budgets of `tests/budgets.toml`.
 //!
 //! The models lie beside the repository, in `../shared`, and are converted here from their float form, calibrated on their
-//! stored inputs; where they do not lie there, these tests say so. The bits are checked too: the firmware compares each
+//! stored inputs, and some as they were quantized for TensorFlow Lite; where they do not lie there, these tests say so. The bits are checked too: the firmware compares each
 //! step with this machine.
 
 use std::fs::{self, File};
@@ -15,13 +15,16 @@ use teff_tools::board::{self, bench};
 use teff_tools::convert::{Options, convert};
 use teff_tools::{import, passes};
 
-/// Key, and name of the float model.
-const MODELS: [(&str, &str); 5] = [
+/// Key, and name of the model.
+const MODELS: [(&str, &str); 8] = [
     ("kws", "kws_ref_model_float32"),
     ("vww", "vww_96_float32"),
     ("ic", "pretrainedResnet_float32"),
     ("ad", "ad01_float32"),
     ("sww", "str_ww_ref_model_float32"),
+    ("vww-int8", "vww_96_int8_qdq"),
+    ("ic-int8", "pretrainedResnet_int8_qdq"),
+    ("sww-int8", "str_ww_ref_model_int8_qdq"),
 ];
 
 /// The model as the converter makes it.
@@ -29,6 +32,10 @@ fn converted(folder: &Path, key: &str, name: &str) -> AlignedBytes {
     let path = folder.join(format!("{name}.onnx"));
     let mut graph = import::load(&path, &import::Options::default()).expect("the model is read");
     passes::run(&mut graph).expect("the passes run");
+    if key.ends_with("-int8") {
+        let nothing: Vec<Vec<ArrayD<f32>>> = Vec::new();
+        return convert(&graph, &nothing, &Options::default(), &|| {}).expect("the model converts").file;
+    }
     let mut npz = NpzReader::new(File::open(folder.join(format!("{key}_io.npz"))).expect("inputs")).expect("an npz");
     let x: ArrayD<f32> = npz.by_name("x_f32").expect("inputs of float32");
     let to_device = |x: ArrayD<f32>| match &graph.inputs[0].perm {
@@ -63,14 +70,14 @@ fn within_budgets(machine: &str, keys: &[&str]) {
 /// Every model where most of the kernels are.
 #[test]
 fn cortex_m4() {
-    within_budgets("mps2-an386", &["kws", "vww", "ic", "ad", "sww"]);
+    within_budgets("mps2-an386", &["kws", "vww", "ic", "ad", "sww", "vww-int8", "ic-int8", "sww-int8"]);
 }
 
 // A firmware is built for each figure: one or two models show the others.
 
 #[test]
 fn cortex_m0() {
-    within_budgets("mps2-an385-m0", &["kws", "ad"]);
+    within_budgets("mps2-an385-m0", &["kws", "ad", "vww-int8"]);
 }
 
 #[test]
@@ -80,5 +87,5 @@ fn cortex_m55() {
 
 #[test]
 fn rv32imc() {
-    within_budgets("riscv-virt-imc", &["kws", "ad"]);
+    within_budgets("riscv-virt-imc", &["kws", "ad", "vww-int8"]);
 }

@@ -49,6 +49,7 @@ impl Model {
         let options = import::Options {
             input_shapes: inputs.into_iter().zip(shapes).collect(),
             states: state.iter().map(|(input, output)| (input.to_string(), output.to_string())).collect(),
+            ..import::Options::default()
         };
         let mut graph = import::load(&path, &options).unwrap_or_else(|e| panic!("{name}: {e:#}"));
         passes::run(&mut graph).unwrap_or_else(|e| panic!("{name}: {e:#}"));

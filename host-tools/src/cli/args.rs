@@ -1,6 +1,9 @@
 //! Arguments that several subcommands have.
 
-use anyhow::{Context, Result, ensure};
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail, ensure};
+use teff::fixed::Rounding;
 
 use crate::data::Preprocess;
 
@@ -53,6 +56,23 @@ pub(super) fn parse_percent(text: &str) -> Result<f64> {
         text.trim_end_matches('%').trim_end().parse().context("wanted a number of percent, such as 0.5")?;
     ensure!((0.0..=100.0).contains(&percent), "must be from 0 to 100");
     Ok(percent)
+}
+
+/// How a quantized model's results are rounded: as its origin asks for (`None`), or as the user says.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RoundingArg(pub(super) Option<Rounding>);
+
+impl FromStr for RoundingArg {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" => Ok(Self(None)),
+            "once" => Ok(Self(Some(Rounding::Once))),
+            "tflite" => Ok(Self(Some(Rounding::TfLite))),
+            _ => bail!("wanted auto, once or tflite"),
+        }
+    }
 }
 
 /// `name=1,3,48,192`.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use teff::Model;
 
-use super::args::{PreprocessArgs, parse_input_shape, parse_percent, parse_state};
+use super::args::{PreprocessArgs, RoundingArg, parse_input_shape, parse_percent, parse_state};
 use super::language::LanguageArgs;
 use super::mixed;
 use super::output;
@@ -79,6 +79,10 @@ pub(super) struct Args {
     /// samples whose class differs from the float model's, or, if the output is no vector of classes, of cosine distance
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
     pub(super) max_drop: Option<f64>,
+    /// How results are rounded whose scale a quantized model prescribes: once, or twice as TensorFlow Lite's kernels do.
+    /// Auto is tflite for .tflite files and for ONNX files that tf2onnx made of them, else once
+    #[arg(long, value_name = "auto|once|tflite", default_value = "auto")]
+    pub(super) rounding: RoundingArg,
     /// Names of the classes, a line each
     #[arg(long, value_name = "FILE")]
     pub(super) labels: Option<PathBuf>,
@@ -146,7 +150,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
 pub(super) fn run(args: &Args) -> Result<Converted> {
     let source = fs::read(&args.model).with_context(|| format!("cannot read {}", args.model.display()))?;
     let spinner = output::spinner(format!("reading {}", args.model.display()));
-    let graph = load_graph(&args.model, &args.inputs, &args.states)?;
+    let graph = load_graph(&args.model, &args.inputs, &args.states, args.rounding)?;
     spinner.finish_and_clear();
     let labels = args.labels.as_deref().map(|path| read_labels(path, &graph)).transpose()?;
     let classes: Vec<&str> = labels.iter().flat_map(|text| text.lines()).collect();
@@ -208,8 +212,13 @@ pub(super) fn run(args: &Args) -> Result<Converted> {
 }
 
 /// The graph that is converted.
-pub(super) fn load_graph(path: &Path, shapes: &[(String, Vec<usize>)], states: &[(String, String)]) -> Result<Graph> {
-    let options = import::Options { input_shapes: shapes.to_vec(), states: states.to_vec() };
+pub(super) fn load_graph(
+    path: &Path,
+    shapes: &[(String, Vec<usize>)],
+    states: &[(String, String)],
+    RoundingArg(rounding): RoundingArg,
+) -> Result<Graph> {
+    let options = import::Options { input_shapes: shapes.to_vec(), states: states.to_vec(), rounding };
     let mut graph = import::load(path, &options)?;
     passes::run(&mut graph)?;
     Ok(graph)

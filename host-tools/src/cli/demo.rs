@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::builder::PossibleValuesParser;
 use teff::Model;
 
-use super::args::PreprocessArgs;
+use super::args::{PreprocessArgs, RoundingArg};
 use super::output::{print, progress, spinner, write_atomically};
 use super::teff_file::open_data;
 use super::{convert, eval};
@@ -85,6 +85,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
         weights: None,
         keep_int16: Vec::new(),
         max_drop: None,
+        rounding: RoundingArg::default(),
         labels: Some(folder.join("labels.txt")),
         preprocess: PreprocessArgs::default(),
         no_debug_names: false,

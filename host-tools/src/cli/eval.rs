@@ -8,7 +8,7 @@ use comfy_table::Cell;
 use serde::Serialize;
 use teff::Model;
 
-use super::args::{PreprocessArgs, parse_state};
+use super::args::{PreprocessArgs, RoundingArg, parse_state};
 use super::convert::load_graph;
 use super::output;
 use super::teff_file::{TeffFile, open_data};
@@ -106,7 +106,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     let layers = match &args.onnx {
         Some(path) if args.layers => {
             let shapes: Vec<_> = data.specs().iter().map(|input| (input.name.clone(), input.onnx_shape())).collect();
-            let graph = load_graph(path, &shapes, &states(&model)?)?;
+            let graph = load_graph(path, &shapes, &states(&model)?, RoundingArg::default())?;
             let bar = output::progress("layers", data.len());
             let layers = compare_layers(&model, &graph, &data, &|| bar.inc(1));
             bar.finish_and_clear();

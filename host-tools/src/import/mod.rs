@@ -29,6 +29,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use prost::Message;
+use teff::fixed::Rounding;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::optim::Optimizer;
@@ -43,6 +44,8 @@ pub struct Options {
     pub input_shapes: Vec<(String, Vec<usize>)>,
     /// Pairs of an input and an output that become state, see [`Graph::keep_state`].
     pub states: Vec<(String, String)>,
+    /// How a quantized model's results are rounded; `None`: by its origin, see [`rounding_of_origin`].
+    pub rounding: Option<Rounding>,
 }
 
 /// Reads an ONNX file, whose weights in external files are looked for beside it, or a TensorFlow Lite file.
@@ -53,7 +56,7 @@ pub fn load(path: impl AsRef<Path>, options: &Options) -> Result<Graph> {
     let path = path.as_ref();
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     if tflite::is_tflite(&bytes) {
-        let graph = quietly(|| tflite::load(&bytes, options)).and_then(|graph| with_states(graph, options));
+        let graph = quietly(|| tflite::load(&bytes, options)).and_then(|graph| completed(graph, Rounding::TfLite, options));
         return graph.with_context(|| format!("cannot convert {}", path.display()));
     }
     let model =
@@ -78,17 +81,25 @@ pub fn input_names(path: impl AsRef<Path>) -> Result<Vec<String>> {
 /// # Errors
 /// If the model cannot be converted ([`Unsupported`] lists why).
 pub fn from_model(mut model: pb::ModelProto, dir: Option<&Path>, options: &Options) -> Result<Graph> {
+    let rounding = rounding_of_origin(&model);
     let (marks, refused) = quantized::rewrite(&mut model, dir);
     vet::check(&model, &refused)?;
     let Some(graph) = model.graph.as_mut() else { bail!("the file holds no graph") };
     vet::fix_input_shapes(graph, options)?;
     graph.value_info.clear(); // may hold symbols that contradict the fixed input shapes
     let typed = quietly(|| declutter(&model, dir))?;
-    with_states(typed::import(&typed, &model, marks)?, options)
+    completed(typed::import(&typed, &model, marks)?, rounding, options)
 }
 
-/// The graph whose inputs and outputs are state, where the user says so.
-fn with_states(mut graph: Graph, options: &Options) -> Result<Graph> {
+/// How a quantized ONNX model's results are rounded: tf2onnx makes such a model of a TensorFlow Lite file, whose integers
+/// were chosen for that runtime's rounding; others are made for real arithmetic, rounded once.
+fn rounding_of_origin(model: &pb::ModelProto) -> Rounding {
+    if model.producer_name == "tf2onnx" { Rounding::TfLite } else { Rounding::Once }
+}
+
+/// The graph with the rounding of its origin, and with states for inputs and outputs, unless the user says otherwise.
+fn completed(mut graph: Graph, origin: Rounding, options: &Options) -> Result<Graph> {
+    graph.rounding = options.rounding.unwrap_or(origin);
     options.states.iter().try_for_each(|(input, output)| graph.keep_state(input, output))?;
     Ok(graph)
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use ndarray::ArrayD;
+use teff::fixed::Rounding;
 
 pub use self::integers::Integers;
 pub(crate) use self::integers::{gather, places};
@@ -109,6 +110,9 @@ pub struct Graph {
     pub outputs: Vec<Port>,
     /// Tensors that the model keeps from run to run; no inputs and outputs.
     pub states: Vec<State>,
+    /// How products are rounded where the model itself prescribes the scale of the result ([`Value::pin`]): as on the
+    /// runtime that it was quantized for.
+    pub rounding: Rounding,
 }
 
 /// A tensor that the model keeps: what `output` was in one run `input` is in the next, and 0 in the first.

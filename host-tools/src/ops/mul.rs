@@ -35,7 +35,7 @@ impl Lower for Mul {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let operands = [cx.x(0)?, cx.x(1)?];
         let factor = f64::from(cx.quant(0)?.scale) * f64::from(cx.quant(1)?.scale) / f64::from(cx.out_quant()?.scale);
-        let Multiplier { mult, shift } = cx.multiplier(factor)?;
+        let Multiplier { mult, shift } = cx.rounded(factor)?;
         let limits = cx.limits(self.clamp.as_ref())?;
         cx.step(&MUL, &operands, &mul::Params { mult, limits, shift, reserved: [0; 3] })
     }

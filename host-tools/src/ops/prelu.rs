@@ -45,10 +45,10 @@ impl Lower for PRelu {
             }
         }
         let factor = f64::from(cx.quant(0)?.scale) / f64::from(cx.out_quant()?.scale);
-        let factors = slopes[..period].iter().map(|&slope| cx.multiplier(factor * f64::from(slope)));
+        let factors = slopes[..period].iter().map(|&slope| cx.rounded(factor * f64::from(slope)));
         let factors = factors.collect::<Result<Vec<_>>>()?;
         let (mult, shift): (Vec<i32>, Vec<u8>) = factors.iter().map(|m| (m.mult, m.shift)).unzip();
-        let above = cx.multiplier(factor)?;
+        let above = cx.rounded(factor)?;
         let operands = [
             cx.x(0)?,
             cx.constant("mult", DataType::I32, &[period], &mult),

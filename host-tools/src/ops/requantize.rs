@@ -52,6 +52,6 @@ pub(super) fn lower_requantize(cx: &mut Lowering<'_>, clamp: Option<&Clamp>) -> 
         _ => &REQUANTIZE,
     };
     let x = cx.x(0)?;
-    let factor = cx.multiplier(f64::from(from.scale) / f64::from(to.scale))?;
+    let factor = cx.rounded(f64::from(from.scale) / f64::from(to.scale))?;
     cx.step(op, &[x], &requantize::Params::new(factor, cx.limits(clamp)?))
 }

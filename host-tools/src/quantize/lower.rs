@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use ndarray::ArrayD;
-use teff::fixed::Multiplier;
+use teff::fixed::{Multiplier, Rounding};
 use teff::format::DataType;
 use teff::kernels::Element;
 use teff::ops::{Limits, OpDef, S16, S32, by_id};
@@ -342,6 +342,21 @@ impl<'g> Lowering<'g> {
         multiplier(real).with_context(|| format!("scale factor {real:e} is out of range: calibrate with other samples"))
     }
 
+    /// Whether the result is rounded as TensorFlow Lite does: an int8 result whose scale a model for it prescribes.
+    pub fn rounds_as_tflite(&self) -> bool {
+        let pinned = self.node.outputs.iter().any(|&o| self.graph.value(o).pin.is_some());
+        self.graph.rounding == Rounding::TfLite && pinned && self.data_type() == DataType::I8
+    }
+
+    /// [`Lowering::multiplier`], with the rounding that the model asks for.
+    ///
+    /// # Errors
+    /// If it is too large.
+    pub fn rounded(&self, real: f64) -> Result<Multiplier> {
+        let factor = self.multiplier(real)?;
+        Ok(if self.rounds_as_tflite() { factor.as_tflite() } else { factor })
+    }
+
     /// Quantizes the weights of `channels` output channels symmetrically, each by its own scale, and folds bias and
     /// input zero point into one i32 a channel. A channel of integers that fit in 8 bits keeps them and their scale; so
     /// does the bias, wherever its scale is the product of the two others.
@@ -403,7 +418,7 @@ impl<'g> Lowering<'g> {
             i32::try_from(exact - i64::from(x.zero_point) * sums[c]).context("a bias is too large for 32 bits")
         };
         let folded = (0..channels).map(folded).collect::<Result<Vec<i32>>>()?;
-        let factors = scales.iter().map(|s| self.multiplier(x_scale * s / f64::from(y.scale)));
+        let factors = scales.iter().map(|s| self.rounded(x_scale * s / f64::from(y.scale)));
         let factors = factors.collect::<Result<Vec<_>>>()?;
         let mult: Vec<i32> = factors.iter().map(|m| m.mult).collect();
         let shift: Vec<u8> = factors.iter().map(|m| m.shift).collect();

@@ -4,7 +4,9 @@
 //! machine. A *lane pair* is a u32 that holds two i16, the first in the low half.
 #![allow(unsafe_code)]
 
-use crate::fixed::Multiplier;
+#[cfg(teff_core = "dsp")]
+use crate::fixed::{MAX_SHIFT, TFLITE_FLAG};
+use crate::fixed::{Multiplier, Rounding};
 #[cfg(teff_core = "dsp")]
 use crate::kernels::Output;
 use crate::kernels::PerChannel;
@@ -26,6 +28,8 @@ pub struct Product<'a> {
     pub depth: usize,
     /// `(rows, depth)`.
     pub w: &'a [i8],
+    /// How all rows are rounded; [`Rounding::Once`] if not all as TensorFlow Lite does.
+    pub rounding: Rounding,
 }
 
 impl<'a> Product<'a> {
@@ -34,7 +38,10 @@ impl<'a> Product<'a> {
         let rows = requant.bias.len();
         let w = w.get(..rows.checked_mul(depth)?)?;
         let complete = requant.mult.len() == rows && requant.shift.len() == rows && depth > 0;
-        complete.then_some(Self { requant, depth, w })
+        let factors = requant.mult.iter().zip(requant.shift).map(|(&mult, &shift)| Multiplier { mult, shift });
+        let mut tflite = factors.map(|m| m.is_valid() && m.rounding() == Rounding::TfLite);
+        let rounding = if tflite.all(|row| row) { Rounding::TfLite } else { Rounding::Once };
+        complete.then_some(Self { requant, depth, w, rounding })
     }
 
     /// Weights, bias and factor of a row.
@@ -64,6 +71,12 @@ struct Limits {
 impl Limits {
     fn of(output: Output<i8>) -> Self {
         Self { needed: u32::from(!output.is_full()), min: output.min.into(), max: output.max.into() }
+    }
+
+    /// Needed as well if not all results of negative sums are `min`, so that their halves matter.
+    fn of_tflite(output: Output<i8>) -> Self {
+        let needed = !output.is_full() || i32::from(output.min) < output.zero_point;
+        Self { needed: u32::from(needed), ..Self::of(output) }
     }
 }
 
@@ -243,6 +256,14 @@ macro_rules! clamp {
     };
 }
 
+/// A line for each of the registers r8 to r11, `\\r` in it.
+#[cfg(teff_core = "dsp")]
+macro_rules! each_result {
+    ($line:literal) => {
+        lines!(".irp r, r8, r9, r10, r11", $line, ".endr",)
+    };
+}
+
 /// Four vectors, widened to `block`, times rows of weights; `out` holds a vector of results for each of the four, one
 /// after another. Begins with row `first` and gives the first row that is not done: one whose shift is below 33, the
 /// last if its weights do not fill whole words, and `first` itself on processors without these instructions.
@@ -253,6 +274,10 @@ macro_rules! clamp {
 /// word h of the product, s = shift − 32. The zero point goes in front of the shift, `⌊(h + 2^(s−1) + z·2^s) / 2^s⌋`:
 /// with `abs(h) ≤ 2^30`, `abs(z) ≤ 2^7` and `s ≤ 20` the sum, an `SMMLA`, stays within i32. For larger s the high word
 /// is shifted by s − 20 and then, rounded, by 20: the same, since the rounding term is a multiple of 2^(s−20).
+///
+/// Where all rows are rounded as TensorFlow Lite does, `q = ⌊(2^32·a + a·(2m − 2^32) + 2^31) / 2^32⌋` for a sum a and the
+/// factor m is one `SMMLAR`, and the result `⌊(⌊q / 2^(e−1)⌋ + 1 + 2z) / 2⌋`, e = shift − 31, of q − 1 for a negative q:
+/// then a row costs 2 instructions more, or, where results of negative sums are not all the smallest, 6.
 #[cfg_attr(not(teff_core = "dsp"), allow(unused_variables))]
 pub fn block_product(p: &Product, first: usize, block: &[u32], out: &mut [i8]) -> usize {
     #[cfg(not(teff_core = "dsp"))]
@@ -266,12 +291,12 @@ pub fn block_product(p: &Product, first: usize, block: &[u32], out: &mut [i8]) -
             bias: *const i32,
             mult: *const i32,
             shift: *const u8,
-            w_end: *const i8,
             out: *mut i8,
             stride: usize,
             odd_offset: i32,
-            w_step: usize,
             limits: Limits,
+            w_step: usize,
+            w_end: *const i8,
         }
         let all = p.requant.bias.len();
         // Beyond the end of a row that ends within a word the load reads the row after it, against lanes of zeros.
@@ -286,107 +311,116 @@ pub fn block_product(p: &Product, first: usize, block: &[u32], out: &mut [i8]) -
             bias: p.requant.bias.as_ptr().wrapping_add(first),
             mult: p.requant.mult.as_ptr().wrapping_add(first),
             shift: p.requant.shift.as_ptr().wrapping_add(first),
-            w_end: p.w.as_ptr().wrapping_add(rows * p.depth),
             out: out.as_mut_ptr().wrapping_add(first),
             stride: all,
             odd_offset: p.odd_offset(),
+            limits: match p.rounding {
+                Rounding::Once => Limits::of(p.requant.output),
+                Rounding::TfLite => Limits::of_tflite(p.requant.output),
+            },
             w_step: p.depth.wrapping_sub(4 * groups),
-            limits: Limits::of(p.requant.output),
+            w_end: p.w.as_ptr().wrapping_add(rows * p.depth),
         };
         let refused: usize;
+        /// Four sums in r8 to r11 of each row, rescaled by $rescale, which leaves in r0 whether to clamp them.
+        macro_rules! run {
+            ($rescale:expr, $apart:expr) => {
+                core::arch::asm!(
+                    "push {{r6, r7}}",
+                    "2:",
+                    "ldrd r0, r7, [lr]",
+                    "ldr r2, [lr, #8]",
+                    "ldr r8, [r2], #4",
+                    "str r2, [lr, #8]",
+                    "mov r9, r8",
+                    "mov r10, r8",
+                    "mov r11, r8",
+                    repeat_groups!(block_group),
+                    "ldrd r2, r3, [lr, #12]",
+                    "ldr r4, [r2], #4",
+                    "ldrb r5, [r3], #1",
+                    "strd r2, r3, [lr, #12]",
+                    "ldrd r6, r0, [lr, #28]",
+                    $rescale,
+                    "cbz r0, 3f",
+                    "ldrd r2, r3, [lr, #36]",
+                    clamp!("r8"),
+                    clamp!("r9"),
+                    clamp!("r10"),
+                    clamp!("r11"),
+                    "3:",
+                    "ldrd r2, r3, [lr, #20]",
+                    "add r0, r2, r3, lsl #1",
+                    "strb r9, [r2, r3]",
+                    "strb r8, [r2], #1",
+                    "strb r10, [r0]",
+                    "strb r11, [r0, r3]",
+                    "str r2, [lr, #20]",
+                    "ldrd r0, r2, [lr, #44]",
+                    "add r1, r0",
+                    "cmp r1, r2",
+                    "bne 2b",
+                    "movs r4, #0",
+                    $apart,
+                    "6:",
+                    "pop {{r6, r7}}",
+                    inout("lr") &raw mut arguments => _,
+                    inout("r1") p.w.as_ptr().wrapping_add(first * p.depth) => _,
+                    out("r0") _, out("r2") _, out("r3") _, out("r4") refused, out("r5") _,
+                    out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _,
+                )
+            };
+        }
         // SAFETY: `Product::new` proved `rows` values at `bias`, `mult` and `shift` and `rows · depth` weights, and of a
         // row that does not fill its words at least one more row follows. The block holds `groups` times 32 bytes; LDM
         // wants words, which u32 are. Results go to `out[v · all + row]` for v < 4 and row < all. r6 and r7, which Rust
         // may not name, are saved and restored.
         unsafe {
-            core::arch::asm!(
-                "push {{r6, r7}}",
-                "2:",
-                "ldrd r0, r7, [lr]",
-                "ldr r2, [lr, #8]",
-                "ldr r8, [r2], #4",
-                "str r2, [lr, #8]",
-                "mov r9, r8",
-                "mov r10, r8",
-                "mov r11, r8",
-                repeat_groups!(block_group),
-                "ldrd r2, r3, [lr, #12]",
-                "ldr r4, [r2], #4",
-                "ldrb r5, [r3], #1",
-                "strd r2, r3, [lr, #12]",
-                "ldr r0, [lr, #32]",
-                "sub r5, #33",
-                "cmp r5, #20",
-                "bhs 4f",
-                "lsl r6, r0, r5",
-                "add r5, #1",
-                "smmla r8, r8, r4, r6",
-                "smmla r9, r9, r4, r6",
-                "smmla r10, r10, r4, r6",
-                "smmla r11, r11, r4, r6",
-                "asr r8, r5",
-                "asr r9, r5",
-                "asr r10, r5",
-                "asr r11, r5",
-                "5:",
-                "ssat r8, #8, r8",
-                "ssat r9, #8, r9",
-                "ssat r10, #8, r10",
-                "ssat r11, #8, r11",
-                "ldr r0, [lr, #40]",
-                "cbz r0, 3f",
-                "ldrd r2, r3, [lr, #44]",
-                clamp!("r8"),
-                clamp!("r9"),
-                clamp!("r10"),
-                clamp!("r11"),
-                "3:",
-                "ldrd r2, r3, [lr, #24]",
-                "add r0, r2, r3, lsl #1",
-                "strb r9, [r2, r3]",
-                "strb r8, [r2], #1",
-                "strb r10, [r0]",
-                "strb r11, [r0, r3]",
-                "str r2, [lr, #24]",
-                "ldr r0, [lr, #36]",
-                "ldr r2, [lr, #20]",
-                "add r1, r0",
-                "cmp r1, r2",
-                "bne 2b",
-                "movs r4, #0",
-                "b 6f",
-                // Shifts of 53 and more: s − 20, then 20. Those below 33 are left to others.
-                "4:",
-                "cmp r5, #30",
-                "itt hs",
-                "movhs r4, #1",
-                "bhs 6f",
-                "subs r5, #19",
-                "lsl r6, r0, #19",
-                "smmul r8, r8, r4",
-                "smmul r9, r9, r4",
-                "smmul r10, r10, r4",
-                "smmul r11, r11, r4",
-                "asr r8, r5",
-                "asr r9, r5",
-                "asr r10, r5",
-                "asr r11, r5",
-                "add r8, r6",
-                "add r9, r6",
-                "add r10, r6",
-                "add r11, r6",
-                "asr r8, #20",
-                "asr r9, #20",
-                "asr r10, #20",
-                "asr r11, #20",
-                "b 5b",
-                "6:",
-                "pop {{r6, r7}}",
-                inout("lr") &raw mut arguments => _,
-                inout("r1") p.w.as_ptr().wrapping_add(first * p.depth) => _,
-                out("r0") _, out("r2") _, out("r3") _, out("r4") refused, out("r5") _,
-                out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _,
-            );
+            match p.rounding {
+                Rounding::Once => run!(
+                    lines!(
+                        "sub r5, #33",
+                        "cmp r5, #20",
+                        "bhs 4f",
+                        "lsl r6, r5",
+                        "add r5, #1",
+                        each_result!("smmla \\r, \\r, r4, r6"),
+                        each_result!("asr \\r, r5"),
+                        "5:",
+                        each_result!("ssat \\r, #8, \\r"),
+                    ),
+                    // Shifts of 53 and more: s − 20, then 20. Those below 33, and above 62, are left to others.
+                    lines!(
+                        "b 6f",
+                        "4:",
+                        "cmp r5, #30",
+                        "itt hs",
+                        "movhs r4, #1",
+                        "bhs 6f",
+                        "subs r5, #19",
+                        "lsl r6, #19",
+                        each_result!("smmul \\r, \\r, r4"),
+                        each_result!("asr \\r, r5"),
+                        each_result!("add \\r, r6"),
+                        each_result!("asr \\r, #20"),
+                        "b 5b",
+                    )
+                ),
+                Rounding::TfLite => run!(
+                    lines!(
+                        "sub r5, #160",
+                        "lsl r4, #1",
+                        each_result!("smmlar \\r, \\r, r4, \\r"),
+                        "cbz r0, 4f",
+                        each_result!("add \\r, \\r, \\r, asr #31"),
+                        "4:",
+                        each_result!("asr \\r, r5"),
+                        each_result!("add \\r, r6"),
+                        each_result!("ssat \\r, #8, \\r, asr #1"),
+                    ),
+                    ""
+                ),
+            }
         }
         // The bias of a refused row has been read.
         let read = arguments.bias.addr() - p.requant.bias.as_ptr().addr();
@@ -404,8 +438,8 @@ pub enum Vector<'a> {
 }
 
 /// One vector times rows of weights, four rows at a time, while the shifts are at least 33. Begins with row `first` and
-/// gives the first row that is not done; see [`block_product`]. Here the rounding shift is
-/// `⌊(h + 2^(s−1)) / 2^s⌋ = ⌊(⌊h / 2^(s−1)⌋ + 1) / 2⌋`, and then the zero point is added.
+/// gives the first row that is not done; see [`block_product`]. Here the rounding shift and the zero point are
+/// `z + ⌊(h + 2^(s−1)) / 2^s⌋ = ⌊(⌊h / 2^(s−1)⌋ + 1 + 2z) / 2⌋`.
 ///
 /// Four rows cost 23 instructions for each group of four elements, and about 75 for their results.
 #[cfg_attr(not(teff_core = "dsp"), allow(unused_variables))]
@@ -423,23 +457,26 @@ pub fn vector_product(p: &Product, first: usize, x: Vector<'_>, out: &mut [i8]) 
             shift: *const u8,
             out: *mut i8,
             quads: usize,
-            zero_point: i32,
+            odd_offset: i32,
+            tflite: u32,
             limits: Limits,
         }
-        /// Rescales a register: bias at r2, factor at r3, shift at r4.
+        /// Rescales four sums, each by its $multiply of the factor in r0: bias at r2, factor at r3, shift at r4, and
+        /// 1 + 2z in r7. $base is taken off the shift.
         macro_rules! rescale {
-            ($register:literal) => {
+            ($base:literal, $multiply:expr) => {
                 lines!(
+                    ".irp r, r8, r9, r10, r11",
                     "ldr r5, [r2], #4",
-                    concat!("add ", $register, ", r5"),
+                    "add \\r, r5",
                     "ldr r0, [r3], #4",
                     "ldrb r5, [r4], #1",
-                    "sub r5, #33",
-                    concat!("smmul ", $register, ", ", $register, ", r0"),
-                    concat!("asr ", $register, ", r5"),
-                    concat!("add ", $register, ", #1"),
-                    concat!("add ", $register, ", r7, ", $register, ", asr #1"),
-                    concat!("ssat ", $register, ", #8, ", $register),
+                    concat!("sub r5, #", $base),
+                    $multiply,
+                    "asr \\r, r5",
+                    "add \\r, r7",
+                    "ssat \\r, #8, \\r, asr #1",
+                    ".endr",
                 )
             };
         }
@@ -449,8 +486,9 @@ pub fn vector_product(p: &Product, first: usize, x: Vector<'_>, out: &mut [i8]) 
         };
         let fits = p.depth.is_multiple_of(4) && long && out.len() == p.requant.bias.len();
         let shifts = p.requant.shift.get(first..).unwrap_or(&[]);
-        let fast = shifts.iter().position(|&shift| shift < 33);
-        let quads = fast.unwrap_or(shifts.len()) / 4;
+        let tflite = p.rounding == Rounding::TfLite;
+        let slow = shifts.iter().position(|shift| !(tflite || (33..=MAX_SHIFT).contains(shift)));
+        let quads = slow.unwrap_or(shifts.len()) / 4;
         if !fits || quads == 0 {
             return first;
         }
@@ -465,7 +503,8 @@ pub fn vector_product(p: &Product, first: usize, x: Vector<'_>, out: &mut [i8]) 
             shift: shifts.as_ptr(),
             out: out.as_mut_ptr().wrapping_add(first),
             quads,
-            zero_point: p.requant.output.zero_point,
+            odd_offset: p.odd_offset(),
+            tflite: tflite.into(),
             limits: Limits::of(p.requant.output),
         };
         // SAFETY: `Product::new` proved that behind row `first` there are `4 · quads` values at `bias`, `mult` and `shift`
@@ -490,16 +529,19 @@ pub fn vector_product(p: &Product, first: usize, x: Vector<'_>, out: &mut [i8]) 
                     "mov r1, lr",
                     "ldrd r2, r3, [r6, #8]",
                     "ldr r4, [r6, #16]",
-                    "ldr r7, [r6, #28]",
-                    rescale!("r8"),
-                    rescale!("r9"),
-                    rescale!("r10"),
-                    rescale!("r11"),
+                    "ldrd r7, r0, [r6, #28]",
+                    "cmp r0, #0",
+                    "bne 5f",
+                    rescale!("33", "smmul \\r, \\r, r0"),
+                    "b 6f",
+                    "5:",
+                    rescale!("160", "lsl r0, #1\nsmmlar \\r, \\r, r0, \\r\nadd \\r, \\r, \\r, asr #31"),
+                    "6:",
                     "strd r2, r3, [r6, #8]",
                     "str r4, [r6, #16]",
-                    "ldr r0, [r6, #32]",
+                    "ldr r0, [r6, #36]",
                     "cbz r0, 3f",
-                    "ldrd r2, r3, [r6, #36]",
+                    "ldrd r2, r3, [r6, #40]",
                     clamp!("r8"),
                     clamp!("r9"),
                     clamp!("r10"),
@@ -541,14 +583,42 @@ pub fn word(bytes: &[i8]) -> u32 {
 }
 
 /// The outputs of one channel over a tile, 3×3 windows: rows of `plane` are `PITCH` elements apart, outputs `STRIDE` (1 or
-/// 2). `None`, with nothing done, for a shift that is not from 33 to 52.
+/// 2). `None`, with nothing done, for a shift that is not from 33 to 52, and for [`Rounding::TfLite`] unless results of
+/// negative sums are all the smallest, so that their halves do not matter.
 ///
 /// Two outputs cost 15 (stride 2: 19) instructions for their sums and 15 for the rest: in each row the inputs x0 … x3 and
 /// the weights as the pairs (w0, w1) and (w1, w2) give `x0·w0 + x1·w1`, `x2·w2`, `x1·w0` and `x2·w1 + x3·w2`. The results are
-/// made as in [`block_product`].
+/// made as in [`block_product`], but for [`Rounding::TfLite`] the sums are twice as large, with twice the weights and the
+/// bias: then `⌊(2^32·(2^(e−1) + z·2^e) + 2a·m + 2^31) / 2^32⌋`, one `SMMLAR`, is shifted by e = shift − 31.
 #[cfg(teff_core = "dsp")]
 pub fn tile3x3<const PITCH: usize, const STRIDE: usize>(
     channel: &Channel,
+    plane: &[i16],
+    outputs: &Outputs,
+    y: &mut [i8],
+) -> Option<()> {
+    const MAX_BIAS: u32 = 1 << 29;
+    match channel.m.rounding() {
+        Rounding::Once => {
+            let shift = channel.m.shift.checked_sub(32)?;
+            tile::<PITCH, STRIDE, false>(channel, shift, plane, outputs, y)
+        }
+        Rounding::TfLite => {
+            let Channel { weights, bias, output, .. } = *channel;
+            // 2 · (2^29 + 9 · 2^14) < 2^31
+            let fits = bias.unsigned_abs() <= MAX_BIAS && i32::from(output.min) >= output.zero_point;
+            let shift = (channel.m.shift & !TFLITE_FLAG).checked_sub(31).filter(|_| fits)?;
+            let doubled = Channel { weights: weights.map(|w| 2 * w), bias: 2 * bias, ..*channel };
+            tile::<PITCH, STRIDE, true>(&doubled, shift, plane, outputs, y)
+        }
+    }
+}
+
+/// [`tile3x3`] with this last shift, of 1 to 20.
+#[cfg(teff_core = "dsp")]
+fn tile<const PITCH: usize, const STRIDE: usize, const TFLITE: bool>(
+    channel: &Channel,
+    shift: u8,
     plane: &[i16],
     outputs: &Outputs,
     y: &mut [i8],
@@ -572,10 +642,10 @@ pub fn tile3x3<const PITCH: usize, const STRIDE: usize>(
     let read = ((rows.checked_sub(1)? * STRIDE) + 2) * PITCH + columns.div_ceil(2) * 2 * STRIDE + 3;
     let written = rows.checked_sub(1)? * outputs.row_step + columns.checked_sub(1)? * outputs.step + 1;
     let fits = plane.len() >= read && y.len() >= written && plane.as_ptr().align_offset(4) == 0;
-    if !fits || !(33..=52).contains(&channel.m.shift) {
+    if !fits || !(1..=20).contains(&shift) {
         return None;
     }
-    let shift = u32::from(channel.m.shift) - 32;
+    let shift = u32::from(shift);
     let even = columns / 2 * 2;
     let mut arguments = Arguments {
         mult: channel.m.mult,
@@ -633,13 +703,13 @@ pub fn tile3x3<const PITCH: usize, const STRIDE: usize>(
             )
         };
     }
-    /// Rescales, clamps and stores: $one the first result, $both both.
+    /// Rescales by $multiply, clamps and stores: $one the first result, $both both.
     macro_rules! results {
-        ($label:literal, $second:literal, $advance:literal) => {
+        ($multiply:literal, $label:literal, $second:literal, $advance:literal) => {
             lines!(
                 "ldrd r2, r3, [r1]",
-                "smmla r4, r4, r2, r3",
-                "smmla r5, r5, r2, r3",
+                concat!($multiply, " r4, r4, r2, r3"),
+                concat!($multiply, " r5, r5, r2, r3"),
                 "ldr r2, [r1, #8]",
                 "asr r4, r2",
                 "asr r5, r2",
@@ -660,7 +730,7 @@ pub fn tile3x3<const PITCH: usize, const STRIDE: usize>(
         };
     }
     macro_rules! body {
-        ($sums:ident) => {
+        ($sums:ident, $multiply:literal) => {
             lines!(
                 "push {{r6, r7}}",
                 "mov r7, r2",
@@ -673,7 +743,7 @@ pub fn tile3x3<const PITCH: usize, const STRIDE: usize>(
                 "beq 14f",
                 "13:",
                 $sums!(),
-                results!("15", "strb r5, [r2, r3]", "add r2, r2, r3, lsl #1"),
+                results!($multiply, "15", "strb r5, [r2, r3]", "add r2, r2, r3, lsl #1"),
                 "str r2, [r1, #12]",
                 "subs r6, #1",
                 "bne 13b",
@@ -683,7 +753,7 @@ pub fn tile3x3<const PITCH: usize, const STRIDE: usize>(
                 "cmp r6, #0",
                 "beq 16f",
                 $sums!(),
-                results!("17", "", ""),
+                results!($multiply, "17", "", ""),
                 "ldr r3, [r1, #32]",
                 "16:",
                 "add r2, r3",
@@ -715,10 +785,11 @@ pub fn tile3x3<const PITCH: usize, const STRIDE: usize>(
     // `written` of `y`: checked above. `plane` is aligned to 4 as LDRD wants, and rows are whole words apart. r6 and r7,
     // which Rust may not name, are saved and restored.
     unsafe {
-        if STRIDE == 1 {
-            run!(body!(sums1));
-        } else {
-            run!(body!(sums2));
+        match (STRIDE, TFLITE) {
+            (1, false) => run!(body!(sums1, "smmla")),
+            (1, true) => run!(body!(sums1, "smmlar")),
+            (_, false) => run!(body!(sums2, "smmla")),
+            (_, true) => run!(body!(sums2, "smmlar")),
         }
     }
     Some(())

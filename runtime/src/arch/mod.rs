@@ -41,6 +41,7 @@ pub use rv32::dot4;
 #[cfg(teff_core = "v6m")]
 pub use v6m::dot4;
 
+use crate::fixed::{self, Multiplier};
 use crate::kernels::conv::planar::{Channel, Outputs};
 use crate::kernels::conv::{self, Conv2d, DepthwiseConv2d, Window};
 use crate::kernels::linear::{self, FullyConnected};
@@ -92,6 +93,13 @@ pub const fn multiply_high(a: i32, b: i32) -> i32 {
 
 #[cfg(teff_core = "v6m")]
 pub use crate::fixed::multiply_high_by_halves as multiply_high;
+
+/// [`fixed::requantize_tflite`]: inline where the plain kernels make most results, and a long product is short.
+#[cfg_attr(any(teff_core = "dsp", teff_core = "v6m"), inline(never))]
+#[cfg_attr(not(any(teff_core = "dsp", teff_core = "v6m")), inline(always))]
+pub const fn requantize_tflite(acc: i32, m: Multiplier) -> i32 {
+    fixed::requantize_tflite(acc, m)
+}
 
 /// The kernels that differ by element type: int8 has variants of its own for some targets.
 ///

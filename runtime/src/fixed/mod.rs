@@ -1,7 +1,8 @@
 //! Fixed-point arithmetic: the only place with rounding rules.
 //!
 //! Each rule is one named function; `docs/numerics.md` states them in prose. Everything rounds **half up** (towards
-//! +∞), `⌊x + ½⌋`, and rounds **once**: a product is held in 64 bits until its single rounding shift. Arithmetic
+//! +∞), `⌊x + ½⌋`, and rounds **once**: a product is held in 64 bits until its single rounding shift; a factor may ask for
+//! the two roundings of TensorFlow Lite instead ([`Rounding`]). Arithmetic
 //! here is total: no input panics, and out-of-range results saturate.
 #![deny(clippy::float_arithmetic)]
 
@@ -30,8 +31,9 @@ mod exp2;
 mod scaled;
 
 pub use exp2::{EXP2_INPUT_FRACTION_BITS, exp2_neg};
+pub(crate) use requantize::requantize_tflite;
 pub use requantize::{
-    MAX_SHIFT, MIN_MULTIPLIER, MIN_SHIFT, Multiplier, WIDE_BITS, clamp_s8, clamp_s16, requantize, requantize_i64,
+    MAX_SHIFT, MIN_MULTIPLIER, MIN_SHIFT, MIN_TFLITE_SHIFT, Multiplier, Rounding, TFLITE_FLAG, WIDE_BITS, clamp_s8, clamp_s16, requantize, requantize_i64,
     rounding_divide, rounding_shift_right, rounding_shift_right_i64, sat8, sat16,
 };
 pub use root::{Inverse, inverse_root};

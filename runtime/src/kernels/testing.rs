@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use super::{Element, Output, PerChannel};
+use super::{DataType, Element, Output, PerChannel};
 use crate::fixed::{MAX_SHIFT, MIN_MULTIPLIER, MIN_SHIFT, Multiplier};
 
 /// A small deterministic generator (SplitMix64), so that a failing case can be named by its seed.
@@ -96,12 +96,23 @@ impl<E: Element> Requant<E> {
     pub(crate) fn random(random: &mut Random, channels: usize, depth: usize) -> Self {
         let bits = 14 + usize::BITS - depth.leading_zeros();
         let shift = |r: &mut Random| (i64::from(bits) + r.range(18..26)).clamp(1, i64::from(MAX_SHIFT)) as u8;
-        Self {
+        let mut requant = Self {
             bias: (0..channels).map(|_| random.range(-(1 << 20)..1 << 20) as i32).collect(),
             mult: (0..channels).map(|_| random.range(i64::from(MIN_MULTIPLIER)..1 << 31) as i32).collect(),
             shift: (0..channels).map(|_| shift(random)).collect(),
             output: random.output(),
+        };
+        // In one of four layers all channels are rounded as TensorFlow Lite does, in one of four some.
+        let some = random.range(0..4);
+        for (&mult, shift) in requant.mult.iter().zip(&mut requant.shift) {
+            if E::DATA_TYPE == DataType::I8 && (some == 0 || (some == 1 && random.range(0..2) == 0)) {
+                *shift = Multiplier { mult, shift: *shift }.as_tflite().shift;
+            }
         }
+        if some < 2 && random.range(0..2) == 0 {
+            requant.output.min = E::saturate(requant.output.zero_point).min(requant.output.max);
+        }
+        requant
     }
 
     pub(crate) fn view(&self) -> PerChannel<'_, E> {

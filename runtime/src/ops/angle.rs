@@ -61,7 +61,7 @@ impl<E: Element> Operator for Angle<E> {
         check::binary::<E>(step)?;
         params.limits.check::<E>()?;
         ensure(params.mult_a > 0 && params.mult_b > 0, OpIssue::Multiplier)?;
-        check::multiplier(Multiplier { mult: params.mult, shift: params.shift })?;
+        check::multiplier::<E>(Multiplier { mult: params.mult, shift: params.shift })?;
         ensure(params.full <= 1 && params.reserved == [0; 2], OpIssue::Params)?;
         Ok(0)
     }

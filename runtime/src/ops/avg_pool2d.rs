@@ -36,7 +36,7 @@ impl<E: Element> Operator for AvgPool2d<E> {
             _ => return Err(OpIssue::Storage),
         };
         for (&mult, &shift) in mult.iter().zip(shift) {
-            check::multiplier(Multiplier { mult, shift })?;
+            check::multiplier::<E>(Multiplier { mult, shift })?;
         }
         params.pool::<E>(step).and_then(|p| arch::pool::avg_pool2d_scratch_len(&p)).ok_or(OpIssue::Shape)
     }

@@ -1,6 +1,6 @@
 //! What the checks of several operators share.
 
-use crate::fixed::{MAX_SHIFT, MIN_SHIFT, Multiplier};
+use crate::fixed::{MAX_SHIFT, MIN_SHIFT, MIN_TFLITE_SHIFT, Multiplier, Rounding, TFLITE_FLAG};
 use crate::format::layout::MAX_RANK;
 use crate::format::{DataType, OpIssue, StepView, Storage, Tensor};
 use crate::kernels::Element;
@@ -138,14 +138,19 @@ pub(super) fn per_channel<E: Element>(
     let shift: &[u8] = step.constant(slot + 2).ok_or(OpIssue::Storage)?;
     ensure(bias.iter().all(|b| b.unsigned_abs() <= E::MAX_BIAS), OpIssue::Bias)?;
     for (&mult, &shift) in mult.iter().zip(shift) {
-        multiplier(Multiplier { mult, shift })?;
+        multiplier::<E>(Multiplier { mult, shift })?;
     }
     Ok(())
 }
 
-/// That the multiplier is normalised and the shift in its range.
-pub(super) fn multiplier(m: Multiplier) -> Result<(), OpIssue> {
-    ensure((MIN_SHIFT..=MAX_SHIFT).contains(&m.shift), OpIssue::Shift)?;
+/// That the multiplier is normalised, the shift in its range, and the rounding one that sums of elements `E` may have: in
+/// int16 they are wide, and rounded once.
+pub(super) fn multiplier<E: Element>(m: Multiplier) -> Result<(), OpIssue> {
+    let (min, admitted) = match m.rounding() {
+        Rounding::Once => (MIN_SHIFT, true),
+        Rounding::TfLite => (MIN_TFLITE_SHIFT, E::DATA_TYPE == DataType::I8),
+    };
+    ensure(admitted && (min..=MAX_SHIFT).contains(&(m.shift & !TFLITE_FLAG)), OpIssue::Shift)?;
     ensure(m.is_valid(), OpIssue::Multiplier)
 }
 

@@ -57,7 +57,7 @@ impl<E: Element> Operator for CumulativeSum<E> {
         let (x, y) = check::unary::<E>(step, 1)?;
         ensure(x.shape == y.shape, OpIssue::Shape)?;
         params.limits.check::<E>()?;
-        check::multiplier(Multiplier { mult: params.mult, shift: params.shift })?;
+        check::multiplier::<E>(Multiplier { mult: params.mult, shift: params.shift })?;
         ensure(params.exclusive <= 1 && params.reverse <= 1, OpIssue::Params)?;
         let p = kernel::<E>(step, params).ok_or(OpIssue::Params)?;
         ensure(p.along.len <= MAX_LEN, OpIssue::Depth)?;

@@ -56,7 +56,7 @@ impl<E: Element> Operator for LogSumExp<E> {
     fn check(step: &StepView<'_>, params: &Params) -> Result<usize, OpIssue> {
         let (x, y) = check::unary::<E>(step, 1)?;
         params.limits.check::<E>()?;
-        check::multiplier(Multiplier { mult: params.mult, shift: params.shift })?;
+        check::multiplier::<E>(Multiplier { mult: params.mult, shift: params.shift })?;
         let sound = params.exp_mult > 0 && params.exp_shift <= 31 && params.reserved == [0; 2];
         ensure(sound, OpIssue::Params)?;
         let p = kernel::<E>(step, params).ok_or(OpIssue::Shape)?;

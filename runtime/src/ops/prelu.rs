@@ -54,12 +54,12 @@ impl<E: Element> Operator for PRelu<E> {
         params.limits.check::<E>()?;
         ensure(params.reserved == [0; 3], OpIssue::Params)?;
         ensure(x.shape == y.shape, OpIssue::Shape)?;
-        check::multiplier(Multiplier { mult: params.mult, shift: params.shift })?;
+        check::multiplier::<E>(Multiplier { mult: params.mult, shift: params.shift })?;
         let (mult, shift) = (check::constant(step, 1, DataType::I32)?, check::constant(step, 2, DataType::U8)?);
         ensure(mult.len == shift.len && x.len.is_multiple_of(mult.len.max(1)), OpIssue::Shape)?;
         let p = kernel::<E>(step, params).ok_or(OpIssue::Storage)?;
         for (&mult, &shift) in p.mult.iter().zip(p.shift) {
-            check::multiplier(Multiplier { mult, shift })?;
+            check::multiplier::<E>(Multiplier { mult, shift })?;
         }
         Ok(0)
     }

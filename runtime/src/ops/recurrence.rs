@@ -134,12 +134,12 @@ pub(super) fn check<E: Element>(step: &StepView<'_>, params: &Params, shape: &Sh
     }
     ensure(params.reverse <= 1 && params.reserved == [0; 2], OpIssue::Params)?;
     let factors = params.factors();
-    factors.into_iter().try_for_each(check::multiplier)?;
+    factors.into_iter().try_for_each(check::multiplier::<E>)?;
     ensure(shape.cell || factors.iter().skip(2).all(|m| *m == Multiplier { mult: 0, shift: 1 }), OpIssue::Params)?;
     let p = kernel(step, params).ok_or(OpIssue::Storage)?;
     for rows in [p.input, p.state] {
         for (&mult, &shift) in rows.mult.iter().zip(rows.shift) {
-            check::multiplier(Multiplier { mult, shift })?;
+            check::multiplier::<E>(Multiplier { mult, shift })?;
         }
     }
     let [words, elements] = scratch_lens(&p, shape.sums(), shape.exact).ok_or(OpIssue::Shape)?;

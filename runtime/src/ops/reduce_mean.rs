@@ -51,7 +51,7 @@ pub(super) fn check<E: Element>(step: &StepView<'_>, params: &Params) -> Result<
     let (x, y) = (check::input(step, 0, E::DATA_TYPE)?, check::output(step, 0, E::DATA_TYPE)?);
     params.limits.check::<E>()?;
     ensure(params.reserved == [0; 3], OpIssue::Params)?;
-    check::multiplier(Multiplier { mult: params.mult, shift: params.shift })?;
+    check::multiplier::<E>(Multiplier { mult: params.mult, shift: params.shift })?;
     let rank = x.shape.len();
     ensure(params.axes.checked_shr(rank.try_into().unwrap_or(u32::MAX)).unwrap_or(0) == 0, OpIssue::Params)?;
     let p = kernel::<E>(step, params).ok_or(OpIssue::Shape)?;

@@ -55,7 +55,7 @@ impl<E: Element> Operator for ReduceSquare<E> {
     fn check(step: &StepView<'_>, params: &Params) -> Result<usize, OpIssue> {
         let (x, y) = check::unary::<E>(step, 1)?;
         params.limits.check::<E>()?;
-        check::multiplier(Multiplier { mult: params.mult, shift: params.shift })?;
+        check::multiplier::<E>(Multiplier { mult: params.mult, shift: params.shift })?;
         ensure(params.root <= 1 && params.reserved == [0; 2], OpIssue::Params)?;
         check::reduced(&x, &y, params.axes)?;
         ensure(x.len.checked_div(y.len).is_some_and(|n| n <= MAX_SQUARES), OpIssue::Depth)?;

@@ -44,7 +44,7 @@ impl Params {
 
     /// That they fit outputs of elements `E`.
     pub(super) fn check<E: Element>(&self) -> Result<(), OpIssue> {
-        check::multiplier(self.multiplier())?;
+        check::multiplier::<E>(self.multiplier())?;
         self.limits.check::<E>()?;
         ensure(self.reserved == [0; 3], OpIssue::Params)
     }
