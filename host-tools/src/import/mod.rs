@@ -56,7 +56,8 @@ pub fn load(path: impl AsRef<Path>, options: &Options) -> Result<Graph> {
     let path = path.as_ref();
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     if tflite::is_tflite(&bytes) {
-        let graph = quietly(|| tflite::load(&bytes, options)).and_then(|graph| completed(graph, Rounding::TfLite, options));
+        let graph =
+            quietly(|| tflite::load(&bytes, options)).and_then(|graph| completed(graph, Rounding::TfLite, options));
         return graph.with_context(|| format!("cannot convert {}", path.display()));
     }
     let model =

@@ -344,7 +344,10 @@ mod tests {
         assert!(!Multiplier { mult: 1 << 30, shift: TFLITE_FLAG | 31 }.is_valid());
         assert!(!Multiplier { mult: -(1 << 30), shift: TFLITE_FLAG | 40 }.is_valid());
         let largest = Multiplier { mult: i32::MAX, shift: 32 }.as_tflite();
-        assert_eq!([i32::MIN, i32::MAX].map(|x| requantize(x, largest)), [i32::MIN, i32::MAX].map(|x| tflite(x, i32::MAX, 32)));
+        assert_eq!(
+            [i32::MIN, i32::MAX].map(|x| requantize(x, largest)),
+            [i32::MIN, i32::MAX].map(|x| tflite(x, i32::MAX, 32))
+        );
     }
 
     #[test]
