@@ -18,10 +18,11 @@ use teff_app::spectra;
 use teff_tests::cases::{self, Case};
 use teff_tests::{budget, golden, in_ci, root, skip, slow};
 use teff_tools::aligned::AlignedBytes;
-use teff_tools::board::{self, Board, Elf, linux};
+use teff_tools::board::{self, Board, Elf, Hardware, linux};
 use teff_tools::compare::{Emulated, compare};
 use teff_tools::convert;
 use teff_tools::line::Patience;
+use teff_tools::project;
 use teff_tools::quantize::Width;
 use teff_tools::update;
 
@@ -76,7 +77,26 @@ fn hardware() {
         let size = firmware.size().expect("the firmware is intact");
         assert!(size.flash <= board.flash && size.ram <= board.ram, "{}: {size:?}", board.name);
         links_no_other_operators(board.name, &firmware);
+        new_project_builds(board);
     }
+}
+
+/// What `teff new` writes builds, in another folder, with the model that was given.
+fn new_project_builds(board: &Hardware) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let project_folder = folder.path().join("my-app");
+    let model = fs::read(root().join("models/lightcnn-fashion/model.teff")).expect("the shipped model");
+    let files = project::files(board, "my-app", &model).unwrap_or_else(|error| panic!("{error:#}"));
+    project::write(&files, &project_folder).unwrap_or_else(|error| panic!("{error:#}"));
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--release"]).current_dir(&project_folder);
+    // The dependencies are those of the board's crate, and were built there.
+    cargo.env("CARGO_TARGET_DIR", root().join("target")).env_remove("TEFF_MODEL");
+    let done = cargo.output().expect("cargo runs");
+    assert!(done.status.success(), "{}: {}", board.name, String::from_utf8_lossy(&done.stderr));
+    let program = root().join("target").join(board.target).join("release/my-app");
+    let program = fs::read(program).expect("the firmware");
+    assert!(program.windows(model.len()).any(|window| window == model), "{}: the model is not in it", board.name);
 }
 
 #[test]

@@ -44,15 +44,21 @@ pub const MODEL_VARIABLE: &str = "TEFF_MODEL";
 ///
 /// The board's folder, which holds `memory.x`, is added to the linker's search path.
 pub fn firmware(budget: Budget) {
-    if let Err(error) = try_firmware(budget) {
+    firmware_of(repository().join("models/lightcnn-mnist/model.teff"), budget);
+}
+
+/// [`firmware`] with another model than the repository's where [`MODEL_VARIABLE`] names none: the file at `model`, from the
+/// folder of the package.
+pub fn firmware_of(model: impl AsRef<Path>, budget: Budget) {
+    if let Err(error) = try_firmware(model.as_ref(), budget) {
         // Cargo shows the lines of one error as separate errors: keep to one line.
         println!("cargo::error={error}");
         std::process::exit(1);
     }
 }
 
-fn try_firmware(budget: Budget) -> Result<(), Error> {
-    let path = model_path();
+fn try_firmware(model: &Path, budget: Budget) -> Result<(), Error> {
+    let path = env::var_os(MODEL_VARIABLE).map_or_else(|| model.into(), PathBuf::from);
     println!("cargo::rerun-if-env-changed={MODEL_VARIABLE}");
     println!("cargo::rerun-if-changed={}", path.display());
     println!("cargo::rerun-if-changed=build.rs");
@@ -85,10 +91,6 @@ fn public_key(text: &str) -> Option<String> {
             "\n/// The Ed25519 public key of those who may sign models.\npub const PUBLIC_KEY: [u8; 32] = {key:?};\n"
         )
     })
-}
-
-fn model_path() -> PathBuf {
-    env::var_os(MODEL_VARIABLE).map_or_else(|| repository().join("models/lightcnn-mnist/model.teff"), PathBuf::from)
 }
 
 /// The repository's root, two folders above this crate.

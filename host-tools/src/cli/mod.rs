@@ -15,6 +15,7 @@ mod inspect;
 mod keygen;
 mod language;
 mod mixed;
+mod new;
 mod output;
 mod push;
 mod run;
@@ -46,6 +47,7 @@ enum Command {
     Chat(generate::ChatArgs),
     Demo(demo::Args),
     Bench(bench::Args),
+    New(new::Args),
     Compare(compare::Args),
     Flash(flash::Args),
     Keygen(keygen::Args),
@@ -64,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Chat(args) => generate::chat(&args),
         Command::Demo(args) => demo::main(&args),
         Command::Bench(args) => bench::main(&args),
+        Command::New(args) => new::main(&args),
         Command::Compare(args) => compare::main(&args),
         Command::Flash(args) => flash::main(&args),
         Command::Keygen(args) => keygen::main(&args),

@@ -1,0 +1,55 @@
+//! `teff new`
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use clap::builder::PossibleValuesParser;
+
+use super::output::print;
+use super::teff_file::TeffFile;
+use crate::board::{self, HARDWARE};
+use crate::project;
+
+/// Write a firmware project for a board with a model in it, to build on
+///
+/// The project is a Cargo package of its own: manifest, memory map, build script, main.rs, and a runner that writes it to
+/// the board. It uses the crates of this Teff repository by their paths.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  teff new --board rp2040 --model model.teff my-app
+  cd my-app && cargo run --release")]
+pub(super) struct Args {
+    /// The folder to make; its name is that of the package
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+    /// The board
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(HARDWARE.iter().map(|b| b.name)))]
+    board: String,
+    /// The .teff model
+    #[arg(long, value_name = "MODEL.teff")]
+    model: PathBuf,
+}
+
+pub(super) fn main(args: &Args) -> Result<()> {
+    let board = board::hardware_by_name(&args.board).context("no such board")?;
+    let file = TeffFile::read(&args.model)?;
+    let model = file.model()?;
+    let (flash, ram) = (model.file_len() as u64, model.memory_len() as u64);
+    ensure!(
+        flash < board.flash && ram < board.ram,
+        "{}: the model needs {flash} bytes of flash and {ram} of RAM, {} has {} and {} for everything",
+        args.model.display(),
+        board.description,
+        board.flash,
+        board.ram
+    );
+    let folder = std::path::absolute(&args.folder)?;
+    let name = folder.file_name().and_then(|name| name.to_str()).context("the folder has no name")?;
+    project::write(&project::files(board, name, file.bytes())?, &folder)?;
+    print(&format!(
+        "{}: a firmware for {}\nnext: cd {} && cargo run --release\n",
+        args.folder.display(),
+        board.description,
+        args.folder.display()
+    ))
+}
