@@ -15,7 +15,7 @@ pub fn run(file: &[u8], inputs: &[ArrayD<f32>]) -> Result<Vec<ArrayD<f32>>> {
     Ok(outputs.into_iter().map(|output| output.device).collect())
 }
 
-/// Cosine of the angle between two tensors, seen as vectors; 1 if both are zero.
+/// Cosine of the angle between two tensors, seen as vectors; 1 if both are zero, 0 if one is.
 pub fn cosine<'a>(a: impl IntoIterator<Item = &'a f32>, b: impl IntoIterator<Item = &'a f32>) -> f64 {
     let (mut dot, mut aa, mut bb) = (0.0, 0.0, 0.0);
     for (&a, &b) in a.into_iter().zip(b) {
@@ -24,7 +24,11 @@ pub fn cosine<'a>(a: impl IntoIterator<Item = &'a f32>, b: impl IntoIterator<Ite
         aa += a * a;
         bb += b * b;
     }
-    if aa == 0.0 && bb == 0.0 { 1.0 } else { dot / (aa * bb).sqrt() }
+    match (aa == 0.0, bb == 0.0) {
+        (true, true) => 1.0,
+        (false, false) => dot / (aa * bb).sqrt(),
+        _ => 0.0,
+    }
 }
 
 /// Index of the largest element.

@@ -154,7 +154,8 @@ pub(super) fn run(args: &Args) -> Result<Converted> {
     spinner.finish_and_clear();
     let labels = args.labels.as_deref().map(|path| read_labels(path, &graph)).transpose()?;
     let classes: Vec<&str> = labels.iter().flat_map(|text| text.lines()).collect();
-    let preprocess = args.preprocess.over(Some(Preprocess::default())).unwrap_or_default();
+    let usual = if import::takes_bytes(&source) { Preprocess::bytes() } else { Preprocess::default() };
+    let preprocess = args.preprocess.over(Some(usual)).unwrap_or_default();
     let inputs = InputSpec::of_graph(&graph);
     let has_pixels = |data: &Option<Dataset>| data.as_ref().is_some_and(Dataset::has_pixels);
     let open = |path: &PathBuf| Dataset::open(path, inputs.clone(), Some(preprocess.clone()), &classes);

@@ -117,7 +117,8 @@ pub fn convert(graph: &Graph, samples: &dyn Samples, options: &Options, tick: &(
         }
     };
     let (mut split, mut options) = (graph.clone(), options.clone());
-    if options.activations == Width::Int16 {
+    let int16 = options.activations == Width::Int16 || options.max_drop.is_some() || !options.keep_int16.is_empty();
+    if int16 {
         wide::run(&mut split)?;
     }
     if fine {

@@ -30,6 +30,11 @@ impl Default for Preprocess {
 }
 
 impl Preprocess {
+    /// For a model that takes bytes: `real = pixel`.
+    pub fn bytes() -> Self {
+        Self { std: vec![1.0 / 255.0], ..Self::default() }
+    }
+
     /// That there are as many values as `input` has channels, or one.
     ///
     /// # Errors

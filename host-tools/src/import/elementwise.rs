@@ -9,6 +9,7 @@ use tract_onnx::tract_core::ops::binary::{BinMiniOp, TypedBinOp};
 use tract_onnx::tract_core::ops::element_wise::{ElementWiseMiniOp, ElementWiseOp};
 use tract_onnx::tract_core::ops::{logic, math, nn};
 
+use super::opaque::Call;
 use super::typed::{Importer, Wire, kind};
 use crate::ir::{Kind, ValueId, scalar};
 use crate::ops::{
@@ -29,6 +30,12 @@ use crate::ops::{
     sub::Sub,
     table::Table,
 };
+
+/// Celu, which tract reads without the factor of its exponential part.
+pub(super) fn celu(importer: &mut Importer<'_>, call: &Call<'_>) -> Result<Vec<ValueId>> {
+    let (x, alpha) = (call.value(importer, 0)?, call.op.float("alpha", 1.0)?);
+    Ok(vec![importer.push(call.name(), Table { function: Function::Celu { alpha } }, &[x])?])
+}
 
 /// The function behind one of tract's elementwise operators.
 fn function(op: &dyn ElementWiseMiniOp) -> Option<Function> {

@@ -91,7 +91,24 @@ impl Importer<'_> {
                 });
             }
         };
-        self.push(&node.name, Pad { pads: op.pads.clone(), value }, &[x])
+        // tract holds negative numbers of elements, which are taken away, as if they had no sign.
+        let signed = |n: usize| n as i64;
+        let mut y = x;
+        for (axis, &(before, after)) in op.pads.iter().enumerate() {
+            let [first, last] = [before, after].map(|n| usize::try_from(signed(n).min(0).unsigned_abs()).unwrap_or(0));
+            if first + last > 0 {
+                let end = self.dims(y)[axis].checked_sub(last).filter(|&end| end > first);
+                let end = end.context("more elements are taken away than there are")?;
+                let name = format!("{}.axis{axis}", node.name);
+                y = self.push(&name, Slice { axis, start: first, end, step: 1 }, &[y])?;
+            }
+        }
+        let added = |n: usize| usize::try_from(signed(n)).unwrap_or(0);
+        let pads: Vec<(usize, usize)> = op.pads.iter().map(|&(before, after)| (added(before), added(after))).collect();
+        if y != x && pads.iter().all(|&pad| pad == (0, 0)) {
+            return Ok(y);
+        }
+        self.push(&node.name, Pad { pads, value }, &[y])
     }
 
     /// Padding with elements of the tensor: `source` gives the index that stands at an index outside of `0..len`.

@@ -77,6 +77,12 @@ pub fn input_names(path: impl AsRef<Path>) -> Result<Vec<String>> {
     Ok(model.graph.iter().flat_map(|graph| vet::inputs(graph).map(|i| i.name.clone()).collect::<Vec<_>>()).collect())
 }
 
+/// Whether the ONNX model in these bytes has an input of unsigned bytes: it makes numbers of pixels itself.
+pub fn takes_bytes(bytes: &[u8]) -> bool {
+    let Ok(model) = pb::ModelProto::decode(bytes) else { return false };
+    model.graph.iter().any(|graph| vet::inputs(graph).any(vet::is_bytes))
+}
+
 /// Converts a decoded ONNX model; `dir` is where the files of external weights lie.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use tract_onnx::tract_hir::infer::{Factoid, InferenceFact, InferenceOp};
 use tract_onnx::tract_hir::internal::InferenceModel;
 
 use super::typed::{Importer, Wire};
-use super::{deconv, normalize, prelu, recurrent, resize};
+use super::{deconv, elementwise, normalize, prelu, recurrent, resize};
 use crate::ir::ValueId;
 
 /// What is known of an operand while shapes are inferred.
@@ -32,6 +32,7 @@ type Import = fn(&mut Importer<'_>, &Call<'_>) -> Result<Vec<ValueId>>;
 
 /// The operators that are read here.
 const TABLE: &[(&str, Shapes, Import)] = &[
+    ("Celu", same_shape, elementwise::celu),
     ("ConvTranspose", deconv::shapes, deconv::import),
     ("GRU", recurrent::shapes, recurrent::gru),
     ("GroupNormalization", same_shape, normalize::group),

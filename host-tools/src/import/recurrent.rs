@@ -2,12 +2,14 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use ndarray::{ArrayD, Axis, IxDyn, s};
+use tract_onnx::prelude::Tensor;
 
 use super::opaque::{Call, Opaque, Operand, shape};
 use super::typed::{Importer, floats};
 use crate::ir::ValueId;
 use crate::ops::{
     concat::Concat,
+    pad::Pad,
     recurrent::{Cell, Recurrent},
     slice::Slice,
 };
@@ -92,16 +94,16 @@ fn import(importer: &mut Importer<'_>, call: &Call<'_>, cell: &dyn Fn(usize) -> 
         ("bidirectional", 2) => vec![false, true],
         _ => bail!("{directions} sets of weights for direction {direction}"),
     };
-    if call.has(4) {
-        let lens = call.constant(4)?.cast_to::<i64>()?;
-        let whole = lens.try_as_plain_ram()?.as_slice::<i64>()?.iter().all(|&len| len == steps as i64);
-        ensure!(whole, "sequences shorter than the tensor (operand sequence_lens) are not supported");
-    }
+    let whole = steps;
+    let steps = if call.has(4) { common_len(call.constant(4)?, steps)? } else { steps };
     let (w, r) = (floats(call.constant(1)?)?, floats(call.constant(2)?)?);
     let bias = call.has(3).then(|| floats(call.constant(3)?)).transpose()?;
     let mut x = call.value(importer, 0)?;
     if batch_first {
         x = importer.transpose(&format!("{name}.steps_first"), x, &[1, 0, 2])?;
+    }
+    if steps < whole {
+        x = importer.push(&format!("{name}.begun"), Slice { axis: 0, start: 0, end: steps, step: 1 }, &[x])?;
     }
     let (mut all, mut last, mut cells) = (Vec::new(), Vec::new(), Vec::new());
     for (d, reverse) in reversed.into_iter().enumerate() {
@@ -134,6 +136,13 @@ fn import(importer: &mut Importer<'_>, call: &Call<'_>, cell: &dyn Fn(usize) -> 
             cells.push(importer.reshape(&format!("{name}.cell"), c, &[1, batch, hidden])?);
         }
     }
+    if steps < whole {
+        // Behind the end of a sequence there are zeros.
+        let pads = vec![(0, whole - steps), (0, 0), (0, 0), (0, 0)];
+        for y in &mut all {
+            *y = importer.push(&format!("{name}.ended"), Pad { pads: pads.clone(), value: 0.0 }, &[*y])?;
+        }
+    }
     let mut join = |role: &str, parts: &[ValueId], axis: usize, perm: &[usize]| -> Result<ValueId> {
         let name = format!("{name}.{role}");
         let y = match parts {
@@ -147,6 +156,19 @@ fn import(importer: &mut Importer<'_>, call: &Call<'_>, cell: &dyn Fn(usize) -> 
         outputs.push(join("y_c", &cells, 0, &[1, 0, 2])?);
     }
     Ok(outputs)
+}
+
+/// The one length that all sequences have, of operand `sequence_lens`.
+fn common_len(lens: &Tensor, steps: usize) -> Result<usize> {
+    let lens = lens.cast_to::<i64>()?;
+    let lens = lens.try_as_plain_ram()?.as_slice::<i64>()?;
+    let &first = lens.first().context("no sequence (operand sequence_lens)")?;
+    ensure!(
+        lens.iter().all(|&len| len == first),
+        "sequences of different lengths (operand sequence_lens) are not supported"
+    );
+    let fits = usize::try_from(first).ok().filter(|len| (1..=steps).contains(len));
+    fits.with_context(|| format!("sequences of {first} steps in a tensor of {steps}"))
 }
 
 impl Importer<'_> {

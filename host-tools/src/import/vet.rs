@@ -31,7 +31,6 @@ const READABLE: &[&str] = &[
     "Cast",
     "CastLike",
     "Ceil",
-    "Celu",
     "Clip",
     "Concat",
     "Constant",
@@ -233,6 +232,12 @@ fn fixed(dim: &pb::tensor_shape_proto::Dimension) -> Option<i64> {
 pub(super) fn inputs(graph: &GraphProto) -> impl Iterator<Item = &pb::ValueInfoProto> {
     let initialized: HashSet<&str> = graph.initializer.iter().map(|i| i.name.as_str()).collect();
     graph.input.iter().filter(move |i| !initialized.contains(i.name.as_str()))
+}
+
+/// Whether an input is of uint8.
+pub(super) fn is_bytes(input: &pb::ValueInfoProto) -> bool {
+    let value = input.r#type.as_ref().and_then(|t| t.value.as_ref());
+    matches!(value, Some(type_proto::Value::TensorType(t)) if t.elem_type == DataType::Uint8 as i32)
 }
 
 fn input_entry(input: &pb::ValueInfoProto, advice: String) -> UnsupportedNode {

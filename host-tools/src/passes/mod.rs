@@ -1,14 +1,15 @@
 //! Rewrites of the IR that keep its meaning, one file each.
 //!
 //! Transposes and reshapes move down, towards the outputs, until they meet their inverse, a weight that can absorb
-//! them, or the graph's output; everything else folds into the operator before it. Since nothing moves up, the passes
-//! end.
+//! them, or the graph's output; everything else folds into the operator before it. Only slices
+//! move up, through arithmetic with constants, and never down: so the passes end.
 
 mod angle;
 mod broadcast;
 mod compact;
 mod fold;
 mod fuse;
+mod hoist_slice;
 mod mask;
 mod outputs;
 mod permute_weights;
@@ -44,6 +45,7 @@ const CLEAN: &[Pass] = &[
     sink_transpose::run,
     sink_reshape::run,
     permute_weights::run,
+    hoist_slice::run,
     fold::run,
     fuse::run,
     square::run,

@@ -67,6 +67,9 @@ fn squares(graph: &mut Graph, at: usize) -> Result<bool> {
 
 fn bounds(graph: &mut Graph, at: usize) -> Result<bool> {
     let y = graph.nodes[at].outputs[0];
+    if graph.value(y).pin.is_some() {
+        return Ok(false);
+    }
     let Some(clamp) = bounds_of(&mut graph.nodes[at].op).copied() else { return Ok(false) };
     let Some(tables) = compressors(graph, y) else { return Ok(false) };
     for table in tables {

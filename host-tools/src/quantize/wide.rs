@@ -3,6 +3,8 @@
 //! The power of a signal of 16 bits has 32, and a logarithm, a root or a reciprocal asks for all of them: a power spectrum, a
 //! mel filter bank, the variance of a band, the sum of a kernel's responses. What lies between the two is int32.
 
+use teff::format::DataType;
+
 use super::widths::is_real_activation;
 use crate::ir::{Graph, ValueId};
 use crate::ops::{Op, expr::Binary, expr::Expr, function::Function, table::Table};
@@ -12,8 +14,24 @@ const MAX_DEPTH: usize = 32;
 /// So many int32 numbers are summed at most: the runtime's bound.
 pub(crate) const MAX_SUMMED: usize = 1 << 16;
 
-/// For each value whether it is int32 where activations are int16.
-pub(crate) fn values(graph: &Graph) -> Vec<bool> {
+/// The values that are int32: those between powers and a logarithm or root, where all that has to do with them is int16 by
+/// `types`.
+pub(crate) fn values(graph: &Graph, types: &[DataType]) -> Vec<ValueId> {
+    let mut wide = candidates(graph);
+    let mut changed = true;
+    while std::mem::take(&mut changed) {
+        for node in &graph.nodes {
+            let activations = || node.inputs.iter().chain(&node.outputs).filter(|id| is_real_activation(graph, **id));
+            if activations().any(|id| wide[id.0]) && activations().any(|id| types[id.0] != DataType::I16) {
+                activations().for_each(|id| changed |= std::mem::take(&mut wide[id.0]));
+            }
+        }
+    }
+    (0..wide.len()).map(ValueId).filter(|id| wide[id.0]).collect()
+}
+
+/// For each value whether it is int32 if all others are int16.
+fn candidates(graph: &Graph) -> Vec<bool> {
     let mut wide = vec![false; graph.values.len()];
     for node in graph.nodes.iter().filter(|node| is_compressor(&node.op)) {
         reach(graph, node.inputs[0], MAX_DEPTH, &mut wide);
@@ -155,10 +173,12 @@ mod tests {
             &[mel],
         );
         let y = h.push(ReduceSum { axes: vec![1] }, &[log]);
-        let wide = values(&h.graph);
-        let marked: Vec<ValueId> = (0..wide.len()).map(ValueId).filter(|id| wide[id.0]).collect();
-        assert_eq!(marked, [square, mel]);
-        assert!(!wide[y.0]);
+        let mut types = vec![DataType::I16; h.graph.values.len()];
+        assert_eq!(values(&h.graph, &types), [square, mel]);
+        // With an int8 value in between, none of them is.
+        types[mel.0] = DataType::I8;
+        assert!(values(&h.graph, &types).is_empty());
+        assert_ne!(y, mel);
     }
 
     #[test]
@@ -167,6 +187,6 @@ mod tests {
         let abs = h.push(table(Function::Abs), &[h.x]);
         let sum = h.push(ReduceSum { axes: vec![1] }, &[abs]);
         h.push(table(Function::Sqrt), &[sum]);
-        assert!(!values(&h.graph).contains(&true));
+        assert!(!candidates(&h.graph).contains(&true));
     }
 }

@@ -139,9 +139,9 @@ impl Widths {
                 (types[x.0], types[y.0]) = (DataType::I16, DataType::I16);
             }
         }
-        if self.default == Width::Int16 {
-            for (id, _) in wide::values(graph).into_iter().enumerate().filter(|&(id, wide)| wide && free(ValueId(id))) {
-                types[id] = DataType::I32;
+        if self.default == Width::Int16 || !self.int16.is_empty() {
+            for id in wide::values(graph, &types) {
+                types[id.0] = DataType::I32;
             }
         }
         types

@@ -84,12 +84,11 @@ fn judge_quantized(graph: &Graph, given: &[ArrayD<f32>], want: &[ArrayD<f32>], a
 }
 
 /// How many steps of the output a result may be off. Weights have 8 bits in both widths, so that their share is 257 times as
-/// many of int16's steps; a normalisation over few elements is up to 15 of int16's steps off.
+/// many of int16's steps.
 fn steps(graph: &Graph, activations: Width) -> f32 {
     let weights = |op: &Op| matches!(op, Op::Conv2d(_) | Op::FullyConnected(_) | Op::Recurrent(_));
     match activations {
         Width::Int16 if graph.nodes.iter().any(|node| weights(&node.op)) => 257.0 * STEPS,
-        Width::Int16 if graph.nodes.iter().any(|node| matches!(node.op, Op::Normalize(_))) => 8.0 * STEPS,
         _ => STEPS,
     }
 }
