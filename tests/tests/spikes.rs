@@ -45,7 +45,7 @@ fn a_spiking_model_gives_every_spike_of_float_in_int16() {
     let converted = convert(&graph, &vec![vec![x.clone()]], &options, &|| {}).unwrap();
     let model = Model::verify(&converted.file).unwrap();
     let mut float = HashMap::new();
-    eval_observed(&graph, &[x.clone()], |id, values| _ = float.insert(id.0, values.clone())).unwrap();
+    eval_observed(&graph, std::slice::from_ref(&x), |id, values| _ = float.insert(id.0, values.clone())).unwrap();
     let (mut layers, mut total) = (0, 0);
     Interpreter::new(&model)
         .run_observed(&[x], |event| {
