@@ -6,7 +6,8 @@
 //! * `dsp`: Armv7E-M and Armv8-M Main with the DSP extension (Cortex-M4, M7, M33, M35P; Cortex-M52, M55 and M85 have it too)
 //! * `v6m`: Armv6-M and Armv8-M Baseline (Cortex-M0, M0+, M1, M23)
 //!
-//! or absent. Only `src/arch` looks at it.
+//! or absent. `cfg(teff_mve)` is set for cores with the vector extension of Armv8.1-M (Cortex-M52, M55, M85), unless
+//! `-Ctarget-feature=-mve` says that this one was made without. Only `src/arch` looks at these.
 
 use std::env;
 
@@ -16,10 +17,14 @@ const SEPARATOR: char = '\u{1f}';
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(teff_core, values(\"dsp\", \"v6m\"))");
+    println!("cargo::rustc-check-cfg=cfg(teff_mve)");
     let target = env::var("TARGET").unwrap_or_default();
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     if let Some(core) = core(&target, cpu(&flags)) {
         println!("cargo::rustc-cfg=teff_core=\"{core}\"");
+    }
+    if matches!(cpu(&flags), Some("cortex-m52" | "cortex-m55" | "cortex-m85")) && !flags.contains("-mve") {
+        println!("cargo::rustc-cfg=teff_mve");
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Product<'a> {
     pub w: &'a [i8],
     /// How all rows are rounded; [`Rounding::Once`] if not all as TensorFlow Lite does.
     pub rounding: Rounding,
+    /// What [`super::vector_rounding`] says.
+    pub vector_rounding: Option<Rounding>,
 }
 
 impl<'a> Product<'a> {
@@ -41,7 +43,8 @@ impl<'a> Product<'a> {
         let factors = requant.mult.iter().zip(requant.shift).map(|(&mult, &shift)| Multiplier { mult, shift });
         let mut tflite = factors.map(|m| m.is_valid() && m.rounding() == Rounding::TfLite);
         let rounding = if tflite.all(|row| row) { Rounding::TfLite } else { Rounding::Once };
-        complete.then_some(Self { requant, depth, w, rounding })
+        let vector_rounding = super::vector_rounding(requant.shift);
+        complete.then_some(Self { requant, depth, w, rounding, vector_rounding })
     }
 
     /// Weights, bias and factor of a row.
@@ -862,7 +865,12 @@ pub fn quad_taps(taps: &Taps, x: &[i8], w: &[i8], acc: &mut [i32]) -> Option<()>
     let last_quad = acc.len().checked_sub(1)?;
     let x = x.get(..last.checked_mul(x_step)?.checked_add(last_quad.checked_mul(quad_step)?)?.checked_add(4)?)?;
     let w = w.get(..last.checked_mul(w_step)?.checked_add(4 * acc.len())?)?;
-    #[cfg(teff_core = "dsp")]
+    #[cfg(teff_mve)]
+    // SAFETY: `x` and `w` were cut to what is read, and `count` is not 0.
+    unsafe {
+        super::mve::quad_taps(taps, x.as_ptr(), w.as_ptr(), acc);
+    }
+    #[cfg(all(teff_core = "dsp", not(teff_mve)))]
     // SAFETY: a quad reads `count` words of `x` and of `w`, the last of the last quad within the slices as checked; LDR takes any
     // address, and steps only go forward. LDM and STM go over all of `acc`, words, from its start to its end. Neither
     // count is 0. r6 and r7, which Rust may not name, are saved and restored.
@@ -933,7 +941,35 @@ pub fn copy_rows(from: &[i8], row_step: usize, rows: usize, to: &mut [i8]) -> Op
     if len == 0 {
         return Some(());
     }
-    #[cfg(teff_core = "dsp")]
+    #[cfg(teff_mve)]
+    // SAFETY: `rows` times `len` bytes are read, the last of which ends `from`, and as many written, which fill `to`; neither count
+    // is 0.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            "mov {line}, {from}",
+            "dlstp.8 lr, {len}",
+            "3:",
+            "vldrb.u8 q0, [{line}], #16",
+            "vstrb.8 q0, [{end}], #16",
+            "letp lr, 3b",
+            "add {to}, {len}",
+            "mov {end}, {to}",
+            "add {from}, {step}",
+            "subs {rows}, #1",
+            "bne 2b",
+            line = out(reg) _,
+            len = in(reg) len,
+            step = in(reg) row_step,
+            from = inout(reg) from.as_ptr() => _,
+            to = inout(reg) to.as_mut_ptr() => _,
+            end = inout(reg) to.as_mut_ptr() => _,
+            rows = inout(reg) rows => _,
+            out("lr") _, out("d0") _, out("d1") _,
+            options(nostack),
+        );
+    }
+    #[cfg(all(teff_core = "dsp", not(teff_mve)))]
     // SAFETY: `rows` times `len` bytes are read, the last of which ends `from`, and as many written, which fill `to`; LDR and
     // STR take any address. Neither count is 0.
     unsafe {

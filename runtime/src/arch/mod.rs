@@ -6,6 +6,8 @@
 use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
 pub mod dsp;
+#[cfg(teff_mve)]
+pub mod mve;
 #[cfg(all(target_arch = "riscv32", target_feature = "m"))]
 mod rv32;
 #[cfg(teff_core = "v6m")]
@@ -41,16 +43,26 @@ pub use rv32::dot4;
 #[cfg(teff_core = "v6m")]
 pub use v6m::dot4;
 
-use crate::fixed::{self, Multiplier};
+use crate::fixed::{self, Multiplier, Rounding};
 use crate::kernels::conv::planar::{Channel, Outputs};
 use crate::kernels::conv::{self, Conv2d, DepthwiseConv2d, Window};
 use crate::kernels::linear::{self, FullyConnected};
-use crate::kernels::{Element, Unary};
+use crate::kernels::{Element, PerChannel, Unary};
 
 #[cfg(not(teff_core = "dsp"))]
 pub use crate::kernels::conv::planar::gather_plain as gather_plane;
-#[cfg(teff_core = "dsp")]
+#[cfg(not(teff_mve))]
+pub use crate::kernels::linear::dsp::vectors;
+#[cfg(teff_mve)]
+pub use mve::vectors;
+
+/// Whether matrix products are fastest for blocks of vectors.
+pub const VECTOR_BLOCKS: bool = cfg!(not(teff_mve));
+
+#[cfg(all(teff_core = "dsp", not(teff_mve)))]
 pub use dsp::gather_plane;
+#[cfg(teff_mve)]
+pub use mve::gather_plane;
 
 /// The outputs of one channel over a tile: see [`conv::planar`]. `None` for a pitch or stride that it does not know.
 pub fn tile3x3(
@@ -68,11 +80,15 @@ pub fn tile3x3(
         outputs: &Outputs,
         y: &mut [i8],
     ) -> Option<()> {
-        #[cfg(teff_core = "dsp")]
+        #[cfg(all(teff_core = "dsp", not(teff_mve)))]
         if dsp::tile3x3::<PITCH, STRIDE>(channel, plane, outputs, y).is_some() {
             return Some(());
         }
         conv::planar::tile3x3_plain::<PITCH, STRIDE>(channel, plane, outputs, y)
+    }
+    #[cfg(teff_mve)]
+    if mve::tile3x3(channel, plane, pitch, stride, outputs, y).is_some() {
+        return Some(());
     }
     match (pitch, stride) {
         (16, 1) => known::<16, 1>(channel, plane, outputs, y),
@@ -82,6 +98,25 @@ pub fn tile3x3(
         (32, 2) => known::<32, 2>(channel, plane, outputs, y),
         _ => None,
     }
+}
+
+/// How vector instructions round with all of these shifts, if they do: asked once for many results.
+#[cfg(not(teff_mve))]
+pub const fn vector_rounding(_shifts: &[u8]) -> Option<Rounding> {
+    None
+}
+
+#[cfg(teff_mve)]
+pub use mve::vector_rounding;
+
+/// See [`PerChannel::finish_all`]; `rounding` is what [`vector_rounding`] says of the shifts.
+#[cfg_attr(not(teff_mve), allow(unused_variables))]
+pub fn finish_all(requant: &PerChannel<i8>, rounding: Option<Rounding>, acc: &[i32], out: &mut [i8]) {
+    #[cfg(teff_mve)]
+    if rounding.and_then(|rounding| mve::finish_all(requant, rounding, acc, out)).is_some() {
+        return;
+    }
+    requant.finish_all(acc, out);
 }
 
 /// The high 32 bits of the product: `⌊a · b / 2^32⌋`.

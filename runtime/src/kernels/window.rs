@@ -54,4 +54,18 @@ impl Window {
         let fits = last < in_h && x + self.kernel[1] <= in_w;
         (fits && self.dilation[1] == 1).then_some(y * in_w + x)
     }
+
+    /// Rows and columns changed.
+    pub fn flipped(&self) -> Self {
+        let Self { input, output, kernel, stride, dilation, pad } = *self;
+        let flip = |[a, b]: [usize; 2]| [b, a];
+        Self {
+            input: flip(input),
+            output: flip(output),
+            kernel: flip(kernel),
+            stride: flip(stride),
+            dilation: flip(dilation),
+            pad: flip(pad),
+        }
+    }
 }

@@ -3,9 +3,9 @@
 use super::Conv2d;
 use super::portable::gather;
 use crate::arch::dsp::copy_rows;
-use crate::arch::elements;
+use crate::arch::{elements, vectors};
 use crate::kernels::Unary;
-use crate::kernels::linear::dsp::{prepare, vectors};
+use crate::kernels::linear::dsp::prepare;
 
 /// See [`super::reference::conv2d`].
 ///

@@ -77,19 +77,37 @@ pub fn applies(window: &Window, multiplier: usize) -> bool {
     multiplier == 1 && kernel == [3, 3] && dilation == [1, 1] && (stride == [1, 1] || stride == [2, 2])
 }
 
+/// The window, rows taken for columns, if that gives longer rows and no larger plane. And whether they were.
+///
+/// What a row costs beside its outputs weighs on high and narrow images, such as spectrograms.
+fn level(window: &Window) -> (Window, bool) {
+    let flipped = window.flipped();
+    let plane = |window: &Window| {
+        let whole = Tiles::new(window, window.output[0], true)?;
+        Some(whole.scratch_len(window.stride[0]))
+    };
+    match (plane(window), plane(&flipped)) {
+        (Some(as_it_is), Some(other)) if window.output[0] > window.output[1] && other <= as_it_is => (flipped, true),
+        _ => (*window, false),
+    }
+}
+
 /// Whether the output may take the place of the input.
 pub fn applies_in_place(window: &Window, multiplier: usize) -> bool {
+    let (window, _) = &level(window);
     let whole = Tiles::new(window, window.output[0], true);
     applies(window, multiplier) && window.input == window.output && whole.is_some()
 }
 
 /// Bytes of scratch memory that [`depthwise_conv2d`] needs.
 pub fn scratch_len(window: &Window, in_place: bool) -> Option<usize> {
+    let (window, _) = &level(window);
     Some(Tiles::within(window, 0, in_place)?.scratch_len(window.stride[0]))
 }
 
 /// Bytes of scratch memory with which [`depthwise_conv2d`] is fastest.
 pub fn wished_scratch(window: &Window) -> Option<usize> {
+    let (window, _) = &level(window);
     Some(Tiles::new(window, window.output[0].min(TILE_ROWS), false)?.scratch_len(window.stride[0]))
 }
 
@@ -100,16 +118,20 @@ pub fn depthwise_conv2d(
     w: &[i8],
     scratch: &mut [u8],
 ) -> Option<()> {
-    let window = &p.window;
     let in_place = matches!(operands, Unary::InPlace(_));
-    if !applies(window, p.multiplier) || (in_place && !applies_in_place(window, p.multiplier)) {
+    if !applies(&p.window, p.multiplier) || (in_place && !applies_in_place(&p.window, p.multiplier)) {
         return None;
     }
+    let (window, flipped) = &level(&p.window);
     let tiles = Tiles::within(window, scratch.len(), in_place)?;
     let plane: &mut [i16] = elements(scratch.get_mut(..tiles.scratch_len(window.stride[0]))?);
     let channels = p.in_channels;
     let [[in_h, in_w], [out_h, out_w]] = [window.input, window.output];
     let (image, result) = (in_h * in_w * channels, out_h * out_w * channels);
+    let steps = |height: usize, width: usize| {
+        if *flipped { [channels, height * channels] } else { [width * channels, channels] }
+    };
+    let (x_steps, y_steps) = (steps(in_h, in_w), steps(out_h, out_w));
     for n in 0..p.batch {
         for oy in (0..out_h).step_by(tiles.rows.max(1)) {
             for ox in (0..out_w).step_by(tiles.columns.max(1)) {
@@ -119,10 +141,10 @@ pub fn depthwise_conv2d(
                 plane.fill(p.pad_value.into());
                 for c in 0..channels {
                     let x = operands.x().get(n * image..)?.get(..image)?;
-                    tile.copy(x.get(c..)?, in_w, channels, plane)?;
+                    tile.copy(x.get(c..)?, x_steps, plane)?;
                     let y = operands.y().get_mut(n * result..)?.get_mut(..result)?;
-                    let y = y.get_mut((oy * out_w + ox) * channels + c..)?;
-                    tile.channel(&p.requant, plane, w, (c, channels), y)?;
+                    let y = y.get_mut(oy * y_steps[0] + ox * y_steps[1] + c..)?;
+                    tile.channel(&p.requant, plane, &weights(w.get(c..)?, channels, *flipped), (c, y_steps), y)?;
                 }
             }
         }
@@ -134,9 +156,8 @@ pub fn depthwise_conv2d(
 struct Tile {
     stride: usize,
     pitch: usize,
-    /// Outputs: rows, columns, and columns of the image.
+    /// Outputs: rows and columns.
     size: [usize; 2],
-    out_w: usize,
     /// Where in the plane the inputs begin, and where in the image.
     to: [usize; 2],
     from: [usize; 2],
@@ -156,43 +177,50 @@ impl Tile {
             *from = (origin * stride + *to).saturating_sub(pad).min(input);
             *inside = (input - *from).min(len - *to);
         }
-        Some(Self { stride, pitch, size, out_w: window.output[1], to, from, inside })
+        Some(Self { stride, pitch, size, to, from, inside })
     }
 
-    /// Copies the inputs of one channel to `plane`: every `channels`-th element of `x`, rows of `in_w`.
+    /// Copies the inputs of one channel to `plane`; in `x` rows and columns are `row_step` and `step` elements apart.
     #[inline(always)]
-    fn copy(&self, x: &[i8], in_w: usize, channels: usize, plane: &mut [i16]) -> Option<()> {
+    fn copy(&self, x: &[i8], [row_step, step]: [usize; 2], plane: &mut [i16]) -> Option<()> {
         if self.inside.contains(&0) {
             return Some(());
         }
-        let x = x.get((self.from[0] * in_w + self.from[1]) * channels..)?;
+        let x = x.get(self.from[0] * row_step + self.from[1] * step..)?;
         let plane = plane.get_mut(self.to[0] * self.pitch + self.to[1]..)?;
-        gather_plane(x, channels, in_w * channels, self.inside, self.pitch, plane)
+        gather_plane(x, step, row_step, self.inside, self.pitch, plane)
     }
 
-    /// Computes the outputs of channel `c` of `channels`; `y` begins at the first of them.
+    /// Computes the outputs of channel `c`; `y` begins at the first of them.
     #[inline(always)]
     fn channel(
         &self,
         requant: &PerChannel<i8>,
         plane: &[i16],
-        w: &[i8],
-        (c, channels): (usize, usize),
+        weights: &[i16; 9],
+        (c, [row_step, step]): (usize, [usize; 2]),
         y: &mut [i8],
     ) -> Option<()> {
-        let mut weights = [0; 9];
-        for (to, w) in weights.iter_mut().zip(w.get(c..)?.iter().step_by(channels.max(1))) {
-            *to = (*w).into();
-        }
         let channel = Channel {
-            weights,
+            weights: *weights,
             bias: *requant.bias.get(c)?,
             m: Multiplier { mult: *requant.mult.get(c)?, shift: *requant.shift.get(c)? },
             output: requant.output,
         };
-        let outputs = Outputs { size: self.size, step: channels, row_step: self.out_w * channels };
+        let outputs = Outputs { size: self.size, step, row_step };
         tile3x3(&channel, plane, self.pitch, self.stride, &outputs, y)
     }
+}
+
+/// The weights of a channel, row by row: every `channels`-th of `w`.
+#[inline(always)]
+fn weights(w: &[i8], channels: usize, flipped: bool) -> [i16; 9] {
+    let mut weights = [0; 9];
+    for (to, &w) in weights.iter_mut().zip(w.iter().step_by(channels.max(1))) {
+        *to = w.into();
+    }
+    let [a, b, c, d, e, f, g, h, i] = weights;
+    if flipped { [a, d, g, b, e, h, c, f, i] } else { weights }
 }
 
 /// What the outputs of one channel come from, beside the plane.

@@ -2,6 +2,7 @@
 
 use super::{DepthwiseConv2d, Window};
 use crate::arch::dsp::{Taps, quad_taps};
+use crate::arch::{finish_all, vector_rounding};
 
 /// See [`super::reference::depthwise_conv2d`]. `None` unless there is one output channel for each input channel, and their
 /// number a multiple of 4.
@@ -19,6 +20,7 @@ pub fn depthwise_conv2d(p: &DepthwiseConv2d<i8>, x: &[i8], w: &[i8], out: &mut [
     let inside = Taps { count: 0, steps: [window.dilation[1].checked_mul(channels)?, channels], quad_step: 4 };
     let outside = Taps { count: 0, steps: [0, channels], quad_step: 0 };
     let padding = [p.pad_value; 4];
+    let rounding = vector_rounding(p.requant.shift);
     let images = x.chunks_exact((in_h * in_w * channels).max(1));
     let results = out.chunks_exact_mut((out_h * out_w * channels).max(1));
     for (image, result) in images.zip(results).take(p.batch) {
@@ -43,7 +45,7 @@ pub fn depthwise_conv2d(p: &DepthwiseConv2d<i8>, x: &[i8], w: &[i8], out: &mut [
                     quad_taps(&Taps { count: kernel_w - first - count, ..outside }, &padding, behind, acc)?;
                 }
             }
-            p.requant.finish_all(acc, pixel);
+            finish_all(&p.requant, rounding, acc, pixel);
         }
     }
     Some(())
@@ -51,17 +53,6 @@ pub fn depthwise_conv2d(p: &DepthwiseConv2d<i8>, x: &[i8], w: &[i8], out: &mut [
 
 /// The window, a column taken for a row: in memory they are the same, and a row's taps are one loop.
 fn level(window: &Window) -> Window {
-    let Window { input, output, kernel, stride, dilation, pad } = *window;
-    if [input[1], kernel[1], output[1], pad[1]] != [1, 1, 1, 0] {
-        return *window;
-    }
-    let flip = |[a, b]: [usize; 2]| [b, a];
-    Window {
-        input: flip(input),
-        output: flip(output),
-        kernel: flip(kernel),
-        stride: flip(stride),
-        dilation: flip(dilation),
-        pad: flip(pad),
-    }
+    let Window { input, output, kernel, pad, .. } = window;
+    if [input[1], kernel[1], output[1], pad[1]] == [1, 1, 1, 0] { window.flipped() } else { *window }
 }

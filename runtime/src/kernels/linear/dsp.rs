@@ -6,7 +6,7 @@
 
 use super::FullyConnected;
 use crate::arch::dsp::{GROUP_WORDS, Product, Vector, block_product, smlad, sxtb16, sxtb16_odd, vector_product, word};
-use crate::arch::elements;
+use crate::arch::{self, VECTOR_BLOCKS, elements};
 use crate::kernels::dot::dot1;
 use crate::kernels::{PerChannel, Unary};
 
@@ -30,13 +30,14 @@ pub fn fully_connected(
 ) -> Option<()> {
     let product = prepare(&p.requant, p.inputs, w)?;
     if let Unary::Apart(x, out) = operands {
-        return vectors(&product, x.get(..p.rows.checked_mul(p.inputs)?)?, out, elements(scratch));
+        return arch::vectors(&product, x.get(..p.rows.checked_mul(p.inputs)?)?, out, elements(scratch));
     }
     let mut row = 0;
     while row < p.rows {
         let blocks: &mut [u32] = elements(scratch);
         let x = operands.x().get(row * p.inputs..)?;
-        if let (true, Some(block)) = (p.rows - row >= VECTORS, blocks.get_mut(..block_len(p.inputs)?)) {
+        let several = VECTOR_BLOCKS && p.rows - row >= VECTORS;
+        if let (true, Some(block)) = (several, blocks.get_mut(..block_len(p.inputs)?)) {
             widen(x.get(..VECTORS * p.inputs)?, p.inputs, block)?;
             let results = operands.y().get_mut(row * p.outputs..)?.get_mut(..VECTORS * p.outputs)?;
             block_results(&product, block, results)?;
@@ -45,7 +46,7 @@ pub fn fully_connected(
             let vector: &mut [i8] = elements(scratch.get_mut(..p.inputs)?);
             vector.copy_from_slice(x.get(..p.inputs)?);
             let results = operands.y().get_mut(row * p.outputs..)?.get_mut(..p.outputs)?;
-            vectors(&product, vector, results, &mut [])?;
+            arch::vectors(&product, vector, results, &mut [])?;
             row += 1;
         }
     }
@@ -149,7 +150,7 @@ fn block_slowly(p: &Product, row: usize, block: &[u32], out: &mut [i8]) -> Optio
 
 /// One row of a vector's product, whatever its factor and its length.
 #[inline(never)]
-fn vector_slowly(p: &Product, row: usize, x: &[i8], out: &mut [i8]) -> Option<()> {
+pub fn vector_slowly(p: &Product, row: usize, x: &[i8], out: &mut [i8]) -> Option<()> {
     let (w, bias, m) = p.row(row)?;
     *out.get_mut(row)? = p.requant.finish(bias.wrapping_add(dot1(x, w)), m);
     Some(())
