@@ -14,7 +14,7 @@
 //!
 //! [`interpreter`] runs a `.teff` on real numbers. Beside it stand [`data`] (sample sets), [`report`] (accuracy, per-layer
 //! error, costs), [`board`] (emulated boards), [`compare`] (a device against this computer, step by step), [`update`] (signed
-//! models for devices in the field), [`line`] (serial lines), [`project`] (new firmware), and
+//! models for devices in the field), [`mod@line`] (serial lines), [`project`] (new firmware), and
 //! [`cli`], which holds one file a subcommand of `teff`.
 //!
 //! The tools link the very runtime that a board runs: what they compute is what the board will compute.

@@ -44,7 +44,7 @@ pub struct Options {
     pub input_shapes: Vec<(String, Vec<usize>)>,
     /// Pairs of an input and an output that become state, see [`Graph::keep_state`].
     pub states: Vec<(String, String)>,
-    /// How a quantized model's results are rounded; `None`: by its origin, see [`rounding_of_origin`].
+    /// How a quantized model's results are rounded; `None`: by its origin, see `rounding_of_origin`.
     pub rounding: Option<Rounding>,
 }
 

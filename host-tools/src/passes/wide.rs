@@ -1,4 +1,4 @@
-//! Brings what int32 activations are to the form in which the runtime has them: see [`crate::quantize::wide`].
+//! Brings what int32 activations are to the form in which the runtime has them: see `quantize::wide`.
 
 use anyhow::Result;
 

@@ -129,7 +129,7 @@ pub const fn multiply_high(a: i32, b: i32) -> i32 {
 #[cfg(teff_core = "v6m")]
 pub use crate::fixed::multiply_high_by_halves as multiply_high;
 
-/// [`fixed::requantize_tflite`]: inline where the plain kernels make most results, and a long product is short.
+/// `fixed::requantize_tflite`: inline where the plain kernels make most results, and a long product is short.
 #[cfg_attr(any(teff_core = "dsp", teff_core = "v6m"), inline(never))]
 #[cfg_attr(not(any(teff_core = "dsp", teff_core = "v6m")), inline(always))]
 pub const fn requantize_tflite(acc: i32, m: Multiplier) -> i32 {

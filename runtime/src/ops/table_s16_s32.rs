@@ -1,8 +1,9 @@
 //! Any function of an int16 number with an int32 result: the square or exponential of a signal whose sums enter a logarithm or
 //! a root.
 //!
-//! Inputs: `x` i16; `segments` i32 constant; `knots` i32 constant, whole numbers, see [`elementwise::Interpolated`]. Output:
-//! i32 of the shape of `x`. Arithmetic: [`crate::kernels::elementwise::reference::interpolated_wide`].
+//! Inputs: `x` i16; `segments` i32 constant; `knots` i32 constant, whole numbers, see
+//! [`crate::kernels::elementwise::Interpolated`]. Output: i32 of the shape of `x`.
+//! Arithmetic: [`crate::kernels::elementwise::reference::interpolated_wide`].
 
 use super::Operator;
 use super::check::{self, ensure};

@@ -71,7 +71,7 @@ fn centre_part(p: &Attention, query: &[i32], centre: &[i32], part: &mut [i16]) -
 /// The row at `position + r` caches its keys, less their centre, and its values at 8 bits, a scale for each group of
 /// heads, and then, for each head, with q its turned query quantized to `query_bits`:
 /// `s[j] = ⌊mant_k[j]·Σ q·k[j] / 2^…+ ½⌋ + ⌊Σ part·turns[j] / 2^…+ ½⌋` in Q16 (the second with a centre and positions:
-/// [`centre_part`]), `e[j] = exp2_neg(max s − s[j])`,
+/// `centre_part`), `e[j] = exp2_neg(max s − s[j])`,
 /// `w[j] = ⌊e[j]·mant_v[j] / 2^(4 + shift_v[j] − min shift_v) + ½⌋`, `o = Σ w·v / Σ e`, and the narrow row `quantize(o)`.
 ///
 /// * `out`: `(rows, 2 + heads·head_dim)` narrow
