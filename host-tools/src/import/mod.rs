@@ -25,7 +25,9 @@ mod typed;
 mod unsupported;
 mod vet;
 
+use std::cell::Cell;
 use std::path::Path;
+use std::sync::Once;
 
 use anyhow::{Context, Result, bail};
 use prost::Message;
@@ -135,9 +137,26 @@ fn declutter(model: &pb::ModelProto, dir: Option<&Path>) -> Result<TypedModel> {
     Ok(typed)
 }
 
+thread_local! {
+    /// Whether a panic of this thread is about to become an error, and should not be printed.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Runs `f`; a panic inside tract becomes an error.
 fn quietly<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)) {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !QUIET.get() {
+                before(panic);
+            }
+        }));
+    });
+    let outer = QUIET.replace(true);
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
+    QUIET.set(outer);
+    match result {
         Ok(result) => result,
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);

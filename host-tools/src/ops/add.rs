@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use ndarray::ArrayD;
 use teff::format::DataType;
 use teff::kernels::Element;
-use teff::ops::{ADD, add};
+use teff::ops::{ADD, ADD_TFLITE, add, add_tflite};
 
 use crate::program::TensorId;
 use crate::quantize::lower::{Lower, Lowering};
@@ -35,9 +35,33 @@ impl HostOp for Add {
 
 impl Lower for Add {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if cx.rounds_as_tflite() {
+            return lower_tflite(cx, self.clamp.as_ref(), false);
+        }
         let (operands, params) = sum_params(cx, self.clamp.as_ref())?;
         cx.step(&ADD, &operands, &params)
     }
+}
+
+/// A sum or difference with the roundings of TensorFlow Lite.
+pub(super) fn lower_tflite(cx: &mut Lowering<'_>, clamp: Option<&Clamp>, difference: bool) -> Result<()> {
+    let operands = [cx.x(0)?, cx.x(1)?];
+    let scales = [cx.quant(0)?.scale, cx.quant(1)?.scale].map(f64::from);
+    let fine_first = scales[0] < scales[1];
+    let twice_largest = 2.0 * scales[0].max(scales[1]);
+    // 20 more fraction bits than the operands have.
+    let fine = cx.rounded(scales[0].min(scales[1]) / twice_largest)?;
+    let sum = cx.rounded(twice_largest / (f64::from(1 << 20) * f64::from(cx.out_quant()?.scale)))?;
+    let params = add_tflite::Params {
+        fine_mult: fine.mult,
+        sum_mult: sum.mult,
+        limits: cx.limits(clamp)?,
+        fine_shift: fine.shift,
+        sum_shift: sum.shift,
+        fine_first: fine_first.into(),
+        difference: difference.into(),
+    };
+    cx.step(&ADD_TFLITE, &operands, &params)
 }
 
 /// Operands and parameters of a sum or difference: both factors share the largest shift at which neither exceeds

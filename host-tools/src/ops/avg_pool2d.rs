@@ -3,7 +3,7 @@
 use anyhow::Result;
 use ndarray::ArrayD;
 use teff::format::DataType;
-use teff::ops::{AVG_POOL2D, avg_pool2d};
+use teff::ops::{AVG_POOL2D, AVG_POOL2D_TFLITE, avg_pool2d};
 
 use crate::quantize::lower::{Lower, Lowering, smalls};
 use super::{
@@ -55,17 +55,21 @@ impl Lower for AvgPool2d {
         let factor = f64::from(cx.quant(0)?.scale) / f64::from(cx.out_quant()?.scale);
         let area = self.kernel[0] * self.kernel[1];
         let uniform = self.count_include_pad || self.pad == [0; 4];
-        let counts = if uniform { area..=area } else { 1..=area };
-        let factors = counts.map(|n| cx.multiplier(factor / n as f64)).collect::<Result<Vec<_>>>()?;
-        let (mult, shift): (Vec<i32>, Vec<u8>) = factors.iter().map(|m| (m.mult, m.shift)).unzip();
-        let mult = cx.constant("mult", DataType::I32, &[mult.len()], &mult);
-        let shift = cx.constant("shift", DataType::U8, &[shift.len()], &shift);
         let params = avg_pool2d::Params {
             kernel: smalls(self.kernel)?,
             stride: smalls(self.stride)?,
             pad: smalls(self.pad)?,
             limits: cx.limits(None)?,
         };
+        let padding_counts = self.count_include_pad && self.pad != [0; 4];
+        if cx.rounds_as_tflite() && cx.quant(0)? == cx.out_quant()? && !padding_counts {
+            return cx.step(&AVG_POOL2D_TFLITE, &[x], &params);
+        }
+        let counts = if uniform { area..=area } else { 1..=area };
+        let factors = counts.map(|n| cx.multiplier(factor / n as f64)).collect::<Result<Vec<_>>>()?;
+        let (mult, shift): (Vec<i32>, Vec<u8>) = factors.iter().map(|m| (m.mult, m.shift)).unzip();
+        let mult = cx.constant("mult", DataType::I32, &[mult.len()], &mult);
+        let shift = cx.constant("shift", DataType::U8, &[shift.len()], &shift);
         cx.step(&AVG_POOL2D, &[x, mult, shift], &params)
     }
 }

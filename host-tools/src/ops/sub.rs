@@ -4,7 +4,7 @@ use anyhow::Result;
 use ndarray::ArrayD;
 use teff::ops::SUB;
 
-use super::add::sum_params;
+use super::add::{lower_tflite, sum_params};
 use crate::quantize::lower::{Lower, Lowering};
 use super::{
     HostOp,
@@ -33,6 +33,9 @@ impl HostOp for Sub {
 
 impl Lower for Sub {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if cx.rounds_as_tflite() {
+            return lower_tflite(cx, self.clamp.as_ref(), true);
+        }
         let (operands, params) = sum_params(cx, self.clamp.as_ref())?;
         cx.step(&SUB, &operands, &params)
     }

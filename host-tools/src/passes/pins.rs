@@ -18,14 +18,15 @@ pub(super) fn run(graph: &mut Graph) {
         };
         let (x, y) = (graph.nodes[at].inputs[0], graph.nodes[at].outputs[0]);
         graph.value_mut(y).pin = Some(to);
-        // An output that is an input needs a step that copies it.
-        let copies = graph.is_output(y) && graph.producer(x).is_none();
-        if !copies && prescribed(graph, x) == Some(to) && graph.data(x).is_none() {
+        at += 1;
+        if prescribed(graph, x) == Some(to) && graph.data(x).is_none() {
             graph.value_mut(x).pin = Some(to);
-            graph.replace_uses(y, x);
-            graph.nodes.remove(at);
-        } else {
-            at += 1;
+            // An output that is an input needs a step that copies it.
+            if !graph.is_output(y) || graph.producer(x).is_some() {
+                graph.replace_uses(y, x);
+                at -= 1;
+                graph.nodes.remove(at);
+            }
         }
     }
     for at in (0..graph.nodes.len()).rev() {

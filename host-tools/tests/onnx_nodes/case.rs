@@ -19,9 +19,7 @@ pub(crate) struct Case {
     outputs: Vec<Option<TensorProto>>,
 }
 
-/// All cases without quantized operators, in the order of their names; `None`, and a word about it, if they are not there.
-///
-/// What a quantized operator is held against are integers under a prescribed scale: a matter of its own.
+/// All cases, in the order of their names; `None`, and a word about it, if they are not there.
 pub(crate) fn all() -> Option<Vec<Case>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/onnx-node-tests");
     if !folder.is_dir() {
@@ -35,7 +33,7 @@ pub(crate) fn all() -> Option<Vec<Case>> {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().filter_map(|e| Some(e.ok()?.path())).collect();
     paths.retain(|p| p.join("model.onnx").exists());
     paths.sort();
-    Some(paths.iter().map(|path| Case::read(path)).filter(|case| !case.is_quantized()).collect())
+    Some(paths.iter().map(|path| Case::read(path)).collect())
 }
 
 impl Case {
@@ -56,7 +54,8 @@ impl Case {
         }
     }
 
-    fn is_quantized(&self) -> bool {
+    /// Whether there is a quantized operator in it: see [`crate::quantized`].
+    pub(crate) fn is_quantized(&self) -> bool {
         let nodes = self.model.graph.iter().flat_map(|g| &g.node);
         nodes.into_iter().any(|node| {
             let op = node.op_type.as_str();
@@ -114,11 +113,32 @@ impl Case {
         given.zip(&graph.inputs).map(|(x, port)| Ok(layout(x?, port))).collect()
     }
 
+    /// For each input of the graph that holds integers what they are above the device's.
+    pub(crate) fn given_offsets(&self, constants: &[usize]) -> Vec<Option<f32>> {
+        let kept = (0..self.inputs.len()).filter(|i| !constants.contains(i));
+        kept.map(|i| offset(self.inputs[i].as_ref())).collect()
+    }
+
+    /// For each output that holds integers what they are above the device's.
+    pub(crate) fn wanted_offsets(&self) -> Vec<Option<f32>> {
+        self.outputs.iter().map(|y| offset(y.as_ref())).collect()
+    }
+
     /// The expected outputs, in the device's layout.
     pub(crate) fn wanted(&self, graph: &Graph) -> Result<Vec<ArrayD<f32>>> {
         ensure!(graph.outputs.len() == self.outputs.len(), "{} outputs", graph.outputs.len());
         let want = self.outputs.iter().map(|y| numbers(y.as_ref().context("an output that is no tensor")?));
         want.zip(&graph.outputs).map(|(y, port)| Ok(layout(y?, port))).collect()
+    }
+}
+
+/// What integers of this type are above the device's, which are signed; `None` if they are no integers.
+fn offset(tensor: Option<&TensorProto>) -> Option<f32> {
+    match DataType::try_from(tensor?.data_type) {
+        Ok(DataType::Uint8) => Some(128.0),
+        Ok(DataType::Uint16) => Some(32_768.0),
+        Ok(DataType::Int8 | DataType::Int16) => Some(0.0),
+        _ => None,
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod case;
 mod judge;
+mod quantized;
 mod table;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,6 +36,9 @@ fn run(case: &Case, constants: &[usize]) -> Outcome {
         Err(error) => return Outcome::Refused(format!("{error:#}")),
     };
     let judged = passes::run(&mut graph).and_then(|()| {
+        if case.is_quantized() {
+            return quantized::judge(case, constants, &graph);
+        }
         let given = case.given(constants, &graph)?;
         let want = case.wanted(&graph)?;
         judge::judge(&graph, given, &want)

@@ -107,7 +107,13 @@ alone the device can decide. Where that one is off by more than a quarter of the
 nothing and counts as refused. A case must pass with int8 and with int16 activations; its own input is the calibration set.
 
 *Float* cases have a float32 input first and float32, integer or truth values beside it; the other cases have other types
-(float16, strings, sequences, uint8 …). Cases with quantized operators are not among these. The last column gives up to two reasons for which cases were refused.
+(float16, strings, sequences, uint8 …). The last column gives up to two reasons for which cases were refused.
+
+**Quantized operators** (QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear, and those with QLinear or Integer in their
+names) are run under the scales that the case prescribes, in int8 alone, and calibrated only where an input is float. An
+integer of the result may be one off, since Teff rounds a half up and ONNX to even; a real number half a step of its scale.
+(Four cases of QLinearMatMul expect a result beyond int8 to wrap around. By ONNX's definition, and in ONNX Runtime, it
+saturates: that is what counts here.)
 ";
 
 /// Writes the document, or compares it.

@@ -107,6 +107,25 @@ pub(crate) const fn requantize_tflite(acc: i32, m: Multiplier) -> i32 {
     (q.wrapping_add(q >> 31) >> shift).wrapping_add(1) >> 1
 }
 
+/// [`requantize`], without a call for [`Rounding::TfLite`]: for the inner loops of operators that exist for it.
+#[inline(always)]
+pub const fn requantize_inline(acc: i32, m: Multiplier) -> i32 {
+    if m.shift >= TFLITE_FLAG | MIN_TFLITE_SHIFT { requantize_tflite(acc, m) } else { requantize(acc, m) }
+}
+
+/// `n / d` to nearest, halves away from zero; a divisor of 0 gives 0.
+///
+/// * `|n| ≤ 2^31 − 1 − d/2`: beyond, it saturates
+#[inline(always)]
+pub const fn rounding_divide_away(n: i32, d: u32) -> i32 {
+    let size = n.unsigned_abs().saturating_add(d / 2);
+    let quotient = match size.checked_div(d) {
+        Some(quotient) => quotient.cast_signed(),
+        None => 0,
+    };
+    if n < 0 { quotient.wrapping_neg() } else { quotient }
+}
+
 /// [`requantize`] in 64 bits. Out of line: it is rare, and long on 32-bit processors.
 #[inline(never)]
 const fn requantize_any(acc: i32, m: Multiplier) -> i32 {
@@ -348,6 +367,16 @@ mod tests {
             [i32::MIN, i32::MAX].map(|x| requantize(x, largest)),
             [i32::MIN, i32::MAX].map(|x| tflite(x, i32::MAX, 32))
         );
+    }
+
+    #[test]
+    fn quotients_are_rounded_away_from_zero() {
+        assert_eq!(
+            [-7, -6, -5, -2, -1, 0, 1, 2, 5, 6, 7].map(|n| rounding_divide_away(n, 4)),
+            [-2, -2, -1, -1, 0, 0, 0, 1, 1, 2, 2]
+        );
+        assert_eq!([-5, -4, 4, 5].map(|n| rounding_divide_away(n, 3)), [-2, -1, 1, 2]);
+        assert_eq!([rounding_divide_away(7, 0), rounding_divide_away(i32::MIN, 1)], [0, i32::MIN]);
     }
 
     #[test]

@@ -177,6 +177,8 @@ ops! {
     124 mlp_up MlpUp MLP_UP,
     125 attention Attention ATTENTION,
     126 argmax_rows ArgmaxRows ARGMAX_ROWS,
+    180 add_tflite AddTfLite ADD_TFLITE,
+    181 avg_pool2d_tflite AvgPool2dTfLite AVG_POOL2D_TFLITE,
 }
 
 /// Scratch memory as elements; what is left over at the end stays unused.

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use anyhow::Result;
 use ndarray::{ArrayD, IxDyn};
+use teff::fixed::Rounding;
 use teff_tools::ir::{Graph, Kind, Port, ValueId};
 use teff_tools::ops::Op;
 use teff_tools::ops::clamp::Clamp;
@@ -15,7 +16,7 @@ use teff_tools::ops::function::Function;
 use teff_tools::ops::requantize::Requantize;
 use teff_tools::ops::scatter::{Places, Scatter};
 use teff_tools::ops::table::Table;
-use teff_tools::quantize::Width;
+use teff_tools::quantize::{QuantParams, Width};
 
 pub mod language;
 
@@ -114,6 +115,21 @@ cases! {
     log_sum_exp,
     from_index,
     index_arithmetic,
+    add_tflite,
+    avg_pool2d_tflite,
+}
+
+/// The case as a model that was quantized for TensorFlow Lite: input i has the scale 1/(32·(i + 1)),
+/// and the result the given one.
+pub(crate) fn for_tflite(name: &str, mut b: Builder, y: ValueId, scale: f32, steps: f32) -> Case {
+    b.graph.rounding = Rounding::TfLite;
+    for i in 0..b.shapes.len() {
+        let x = b.x(i);
+        b.graph.value_mut(x).pin = Some(QuantParams::int8(1.0 / 32.0 / (1 + i) as f32, 3 - 10 * i as i32));
+    }
+    let zero_point = if scale == 1.0 / 32.0 { 3 } else { -5 };
+    b.graph.value_mut(y).pin = Some(QuantParams::int8(scale, zero_point));
+    b.finish(name, &[y], 2.0, steps)
 }
 
 /// A maximum between two requantizations, one of which is int16 even where all else is int8.

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use anyhow::{Context, Result, bail, ensure};
 use ndarray::{ArrayD, IxDyn};
+use teff::format::DataType;
 use tract_onnx::pb::{AttributeProto, NodeProto, attribute_proto::AttributeType};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
@@ -59,7 +60,8 @@ pub(crate) struct Grid {
 }
 
 impl Grid {
-    /// As the device holds it: uint8 is int8 with a zero point that is 128 smaller.
+    /// As the device holds it: uint8 is int8 with a zero point that is 128 smaller; types of 16 bits are int16, whose zero
+    /// point is 0.
     pub(crate) fn params(&self) -> Result<QuantParams> {
         let (&[scale], &[zero_point]) = (self.scale.as_slice(), self.zero_point.as_slice()) else {
             bail!("activations quantized by channel are not supported: quantize them with one scale a tensor");
@@ -67,6 +69,12 @@ impl Grid {
         let zero_point = match self.stored {
             Stored::I8 => zero_point,
             Stored::U8 => zero_point - 128,
+            Stored::I16 | Stored::U16 => {
+                let middle = if self.stored == Stored::I16 { 0 } else { 1 << 15 };
+                let advice = "quantize them symmetrically (ActivationSymmetric), or to int8";
+                ensure!(zero_point == middle, "activations of 16 bits have the zero point {zero_point}: {advice}");
+                return Ok(QuantParams { data_type: DataType::I16, scale, zero_point: 0 });
+            }
             other => bail!("activations of type {other:?} are not supported: quantize them to int8 or uint8"),
         };
         ensure!((-128..128).contains(&zero_point), "the zero point is outside the range of its type");
@@ -240,6 +248,10 @@ mod tests {
         let one = Grid { scale: vec![0.5], zero_point: vec![130], axis: 1, stored: Stored::U8 };
         assert_eq!(one.params().unwrap(), QuantParams::int8(0.5, 2));
         assert!(grid(Stored::I8).params().is_err());
-        assert!(Grid { stored: Stored::I16, ..one }.params().is_err());
+        assert!(Grid { stored: Stored::I16, ..one.clone() }.params().is_err());
+        let wide = QuantParams { data_type: DataType::I16, scale: 0.5, zero_point: 0 };
+        for (stored, zero_point) in [(Stored::I16, 0), (Stored::U16, 1 << 15)] {
+            assert_eq!(Grid { stored, zero_point: vec![zero_point], ..one.clone() }.params().unwrap(), wide);
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! integers stand. Shapes are inferred and constants folded in that graph; the marks carry scales and zero points to
 //! the IR, where they become [pins](crate::ir::Value::pin) and [integers](crate::ir::Integers).
 
+mod constants;
 mod dynamic;
 pub(super) mod mark;
 mod movement;
@@ -51,6 +52,7 @@ pub(super) fn rewrite(model: &mut ModelProto, dir: Option<&Path>) -> (Vec<Mark>,
     if !graph.node.iter().any(|n| is_quantized(&n.op_type)) {
         return Default::default();
     }
+    constants::widen(graph);
     let dir = dir.and_then(Path::to_str).map(str::to_string);
     let mut rewriter = Rewriter::new(graph, opset, dir);
     let mut refused = Vec::new();
@@ -134,6 +136,8 @@ impl Rewriter {
         let stored = |input: &ValueInfoProto| match DataType::try_from(elem_type(input)?).ok()? {
             DataType::Int8 => Some(Flow::Input(Stored::I8)),
             DataType::Uint8 => Some(Flow::Input(Stored::U8)),
+            DataType::Int16 => Some(Flow::Input(Stored::I16)),
+            DataType::Uint16 => Some(Flow::Input(Stored::U16)),
             _ => None,
         };
         let inputs = graph.input.iter().filter(|i| !constants.contains_key(&i.name));
@@ -192,7 +196,9 @@ impl Rewriter {
     }
 
     fn dequantize_linear(&mut self, node: &NodeProto) -> Result<()> {
-        ensure!(int(node, "block_size", 0) == 0, "quantization in blocks is not supported");
+        if let size @ 1.. = int(node, "block_size", 0) {
+            return self.dequantize_blocks(node, usize::try_from(size)?);
+        }
         let (q, scale, zero_point) = (input(node, 0)?, input(node, 1)?, optional(node, 2));
         match self.flows.get(q).cloned() {
             Some(Flow::Dynamic { scale: s, zero_point: z }) => {

@@ -46,6 +46,25 @@ pub struct Add<'a, E> {
     pub output: Output<E>,
 }
 
+/// Parameters of [`reference::add_tflite`].
+#[derive(Debug, Clone, Copy)]
+pub struct AddTfLite<'a> {
+    /// Shapes.
+    pub shape: Broadcast<'a>,
+    /// Zero points of the operands.
+    pub zero_points: [i32; 2],
+    /// Factor of the operand with the smaller scale, half of its part of the larger scale.
+    pub fine: Multiplier,
+    /// Factor of the sum.
+    pub sum: Multiplier,
+    /// Whether the operand with the smaller scale is the first.
+    pub fine_first: bool,
+    /// Whether the second operand is taken off the first.
+    pub difference: bool,
+    /// The output.
+    pub output: Output<i8>,
+}
+
 /// Parameters of [`reference::mul`].
 #[derive(Debug, Clone, Copy)]
 pub struct Mul<'a, E> {

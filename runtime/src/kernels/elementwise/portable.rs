@@ -1,6 +1,6 @@
 //! Elementwise operators in plain Rust that any target runs well.
 
-use super::{Add, Broadcast, Clamp, Interpolated, Mul, Octaves, Requantize, Table, Term};
+use super::{Add, AddTfLite, Broadcast, Clamp, Interpolated, Mul, Octaves, Requantize, Table, Term};
 use crate::fixed;
 use crate::kernels::nest::{Axis, Nest, axes, elements};
 use crate::kernels::{Accumulator, Binary, Element, Unary};
@@ -14,6 +14,24 @@ pub fn add<E: Element>(p: &Add<E>, operands: Binary<'_, E>) -> Option<()> {
     broadcast(&p.shape, operands, |a: E, b: E| {
         let sum = zero.plus_product(a.widen(), p.a.mult).plus_product(b.widen(), p.b.mult);
         p.output.finish(sum.rounding_shift_right(p.shift))
+    })
+}
+
+/// See [`super::reference::add_tflite`].
+pub fn add_tflite(p: &AddTfLite, operands: Binary<'_, i8>) -> Option<()> {
+    let [a_zero, b_zero] = p.zero_points;
+    // The signs of the operands with the larger and the smaller scale.
+    let (coarse_sign, fine_sign) = match (p.difference, p.fine_first) {
+        (false, _) => (1, 1),
+        (true, true) => (-1, 1),
+        (true, false) => (1, -1),
+    };
+    broadcast(&p.shape, operands, |a: i8, b: i8| {
+        let (a, b) = (a.widen().wrapping_sub(a_zero), b.widen().wrapping_sub(b_zero));
+        let (coarse, fine) = if p.fine_first { (b, a) } else { (a, b) };
+        let fine = fixed::requantize_inline(fine << 20, p.fine).wrapping_mul(fine_sign);
+        let sum = fine.wrapping_add((coarse << 19).wrapping_mul(coarse_sign));
+        p.output.finish(fixed::requantize_inline(sum, p.sum))
     })
 }
 

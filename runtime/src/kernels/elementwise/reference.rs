@@ -1,7 +1,7 @@
 //! The specification of the elementwise operators. Never optimised.
 #![allow(clippy::indexing_slicing, reason = "the specification reads like its formula")]
 
-use super::{Add, Broadcast, Clamp, Interpolated, Mul, Octaves, Requantize, Table};
+use super::{Add, AddTfLite, Broadcast, Clamp, Interpolated, Mul, Octaves, Requantize, Table};
 use crate::fixed;
 use crate::kernels::movement::reference::{coordinates, index};
 use crate::kernels::{Accumulator, Element};
@@ -21,6 +21,26 @@ pub fn add<E: Element>(p: &Add<E>, a: &[E], b: &[E], out: &mut [E]) -> Option<()
         let sum = E::Sum::default().plus_product(a - p.a.zero_point, p.a.mult);
         let sum = sum.plus_product(b - p.b.zero_point, p.b.mult);
         *y = p.output.finish(sum.rounding_shift_right(p.shift));
+    }
+    Some(())
+}
+
+/// Sum or difference of two operands, with the roundings of TensorFlow Lite.
+///
+/// `out[i] = finish(requantize(A ± B, sum))`: of the operand with the larger scale `(x − zp)·2^19` is taken, of the other
+/// `requantize((x − zp)·2^20, fine)`
+///
+/// * `a`, `b`: of any shape that [`Broadcast`] admits; `out`: of the broadcast shape
+/// * ranges: `fine` is at most ½, so that the sum stays below 2^28
+/// * rounding: [`fixed::requantize`], twice, as the factors say
+/// * source: TensorFlow Lite's int8 ADD and SUB
+pub fn add_tflite(p: &AddTfLite, a: &[i8], b: &[i8], out: &mut [i8]) -> Option<()> {
+    for (i, y) in out.iter_mut().enumerate() {
+        let [a, b] = operands(&p.shape, a, b, i);
+        let (a, b) = (a - p.zero_points[0], b - p.zero_points[1]);
+        let fine = |x: i32| fixed::requantize(x << 20, p.fine);
+        let (a, b) = if p.fine_first { (fine(a), b << 19) } else { (a << 19, fine(b)) };
+        *y = p.output.finish(fixed::requantize(if p.difference { a - b } else { a + b }, p.sum));
     }
     Some(())
 }

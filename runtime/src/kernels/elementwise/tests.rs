@@ -117,6 +117,37 @@ fn sums<E: Element>() {
     }
 }
 
+/// A factor of at most this binary exponent, half of them rounded as TensorFlow Lite does.
+fn rounded(random: &mut Random, shift: std::ops::Range<i64>) -> Multiplier {
+    let mult = random.range(i64::from(MIN_MULTIPLIER)..1 << 31) as i32;
+    let once = Multiplier { mult, shift: random.range(shift) as u8 };
+    if random.range(0..2) == 0 { once.as_tflite() } else { once }
+}
+
+#[test]
+fn sums_of_tflite_give_the_bits_of_the_reference() {
+    for seed in 0..4_000 {
+        let random = &mut Random(seed);
+        let out = shape(random);
+        let (a, b) = (operand_shape(random, &out), operand_shape(random, &out));
+        let p = AddTfLite {
+            shape: Broadcast { a: &a, b: &b, out: &out },
+            zero_points: [random.zero_point::<i8>(), random.zero_point::<i8>()],
+            fine: match random.range(0..4) {
+                0 => Multiplier { mult: 1 << 30, shift: 31 },
+                _ => rounded(random, 32..40),
+            },
+            sum: rounded(random, 45..54),
+            fine_first: random.range(0..2) == 0,
+            difference: random.range(0..2) == 0,
+            output: random.output(),
+        };
+        std::println!("seed {seed}: {p:?}");
+        let reference = |a: &[i8], b: &[i8], y: &mut [i8]| reference::add_tflite(&p, a, b, y).unwrap();
+        every_form(random, &p.shape, reference, |operands| super::portable::add_tflite(&p, operands));
+    }
+}
+
 #[test]
 fn sums_give_the_bits_of_the_reference() {
     sums::<i8>();

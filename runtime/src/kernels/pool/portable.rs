@@ -1,7 +1,7 @@
 //! Pools in plain Rust that any target runs well: channels innermost, as they lie in memory.
 
 use super::{Divisors, Pool2d};
-use crate::fixed::Multiplier;
+use crate::fixed::{Multiplier, clamp_s8, rounding_divide_away};
 use crate::kernels::{Accumulator, Element};
 
 /// Calls `each` for every output pixel with its coordinates, in order, and its channels.
@@ -63,6 +63,24 @@ pub fn max_pool2d<E: Element>(p: &Pool2d<E>, x: &[E], out: &mut [E]) -> Option<(
 /// Bytes of scratch memory that [`avg_pool2d`] needs: a sum a channel.
 pub fn avg_pool2d_scratch_len<E: Element>(p: &Pool2d<E>) -> Option<usize> {
     p.channels.checked_mul(size_of::<E::Sum>())
+}
+
+/// See [`super::reference::avg_pool2d_tflite`]; the sums of all channels stand in `sums`.
+pub fn avg_pool2d_tflite(p: &Pool2d<i8>, x: &[i8], out: &mut [i8], sums: &mut [i32]) -> Option<()> {
+    let sums = sums.get_mut(..p.channels)?;
+    pixels(p, x, out, |image, at, pixel| {
+        sums.fill(0);
+        let count = taps(p, image, at, |values| {
+            for (sum, &value) in sums.iter_mut().zip(values) {
+                *sum = sum.wrapping_add(value.into());
+            }
+        })?;
+        let count = u32::try_from(count).ok()?;
+        for (value, &sum) in pixel.iter_mut().zip(sums.iter()) {
+            *value = clamp_s8(rounding_divide_away(sum, count), p.output.min, p.output.max);
+        }
+        Some(())
+    })
 }
 
 /// See [`super::reference::avg_pool2d`]; the sums of all channels stand in `sums`.

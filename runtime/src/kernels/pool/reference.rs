@@ -2,7 +2,7 @@
 #![allow(clippy::indexing_slicing, reason = "the specification reads like its formula")]
 
 use super::{Divisors, Pool2d};
-use crate::fixed::Multiplier;
+use crate::fixed::{Multiplier, clamp_s8, rounding_divide_away};
 use crate::kernels::{Accumulator, Element};
 
 /// Calls `each` with the indices of input values under each output value.
@@ -36,6 +36,26 @@ pub fn max_pool2d<E: Element>(p: &Pool2d<E>, x: &[E], out: &mut [E]) -> Option<(
     windows(p, |o, taps| {
         let max = taps.map(|i| x[i]).max().unwrap_or(E::MIN);
         out[o] = E::limit(max.widen(), p.output.min, p.output.max);
+    });
+    Some(())
+}
+
+/// 2-D average pooling of int8 with TensorFlow Lite's rounding.
+///
+/// `out[n,y,x,c] = clamp((Σ_{i,j} in[…]) / count)` over the `count` taps that are no padding, to nearest, halves away from zero
+///
+/// * `x`, `out`: as [`max_pool2d`], of the same scale and zero point, which play no part
+/// * ranges: a window holds at most 2^23 taps, so that the sum stays below 2^31
+/// * rounding: [`rounding_divide_away`]
+/// * source: TensorFlow Lite's int8 AVERAGE_POOL_2D
+pub fn avg_pool2d_tflite(p: &Pool2d<i8>, x: &[i8], out: &mut [i8]) -> Option<()> {
+    windows(p, |o, taps| {
+        let (mut sum, mut count) = (0, 0);
+        for i in taps {
+            sum += i32::from(x[i]);
+            count += 1;
+        }
+        out[o] = clamp_s8(rounding_divide_away(sum, count), p.output.min, p.output.max);
     });
     Some(())
 }

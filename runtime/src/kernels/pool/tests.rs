@@ -64,6 +64,20 @@ fn the_mean_is_within_its_error_bound<E: Element>() {
     }
 }
 
+#[test]
+fn avg_pool2d_tflite_gives_the_bits_of_the_reference() {
+    for seed in 0..2_000 {
+        let random = &mut Random(seed);
+        let p = pool::<i8>(random);
+        let (input, output) = lens(&p);
+        let x = random.values(input);
+        let (mut expected, mut found) = (vec![0; output], vec![1; output]);
+        reference::avg_pool2d_tflite(&p, &x, &mut expected).unwrap();
+        super::portable::avg_pool2d_tflite(&p, &x, &mut found, &mut vec![9; p.channels]).unwrap();
+        assert_eq!(expected, found, "seed {seed}: {p:?}");
+    }
+}
+
 macro_rules! kernel_tests {
     ($name:ident: $variant:ident of $element:ty) => {
         mod $name {
