@@ -31,10 +31,9 @@ mod exp2;
 mod scaled;
 
 pub use exp2::{EXP2_INPUT_FRACTION_BITS, exp2_neg};
-pub(crate) use requantize::requantize_tflite;
 pub use requantize::{
     MAX_SHIFT, MIN_MULTIPLIER, MIN_SHIFT, MIN_TFLITE_SHIFT, Multiplier, Rounding, TFLITE_FLAG, WIDE_BITS, clamp_s8,
-    clamp_s16, requantize, requantize_i64, requantize_inline, rounding_divide, rounding_divide_away,
+    clamp_s16, requantize, requantize_i64, requantize_tflite, rounding_divide, rounding_divide_away,
     rounding_shift_right, rounding_shift_right_i64, sat8, sat16,
 };
 pub use root::{Inverse, inverse_root};

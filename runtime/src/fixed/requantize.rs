@@ -91,12 +91,12 @@ pub const fn requantize(acc: i32, m: Multiplier) -> i32 {
     requantize_any(acc, m)
 }
 
-/// [`requantize`] with [`Rounding::TfLite`].
+/// [`requantize`] for [`Rounding::TfLite`] alone.
 ///
 /// With the high word h and the two upper bits l of the low word of the product, the first rounding gives
 /// `q = ⌊(4h + l + 1) / 2⌋ = 2h + ⌊(l + 1) / 2⌋`. A half of a negative q goes down: `⌊(q − 1)/2^e + ½⌋`.
 #[inline(always)]
-pub(crate) const fn requantize_tflite(acc: i32, m: Multiplier) -> i32 {
+pub const fn requantize_tflite(acc: i32, m: Multiplier) -> i32 {
     // e − 1, e ∈ [1, 31]
     let shift = m.shift.wrapping_sub(TFLITE_FLAG | MIN_TFLITE_SHIFT);
     let shift = if shift > MAX_SHIFT - MIN_TFLITE_SHIFT { MAX_SHIFT - MIN_TFLITE_SHIFT } else { shift };
@@ -105,12 +105,6 @@ pub(crate) const fn requantize_tflite(acc: i32, m: Multiplier) -> i32 {
     let q = (multiply_high(acc, m.mult) << 1).wrapping_add((upper + 1).cast_signed() >> 1);
     // ⌊(q + 2^(e−1)) / 2^e⌋ = ⌊(⌊q / 2^(e−1)⌋ + 1) / 2⌋
     (q.wrapping_add(q >> 31) >> shift).wrapping_add(1) >> 1
-}
-
-/// [`requantize`], without a call for [`Rounding::TfLite`]: for the inner loops of operators that exist for it.
-#[inline(always)]
-pub const fn requantize_inline(acc: i32, m: Multiplier) -> i32 {
-    if m.shift >= TFLITE_FLAG | MIN_TFLITE_SHIFT { requantize_tflite(acc, m) } else { requantize(acc, m) }
 }
 
 /// `n / d` to nearest, halves away from zero; a divisor of 0 gives 0.

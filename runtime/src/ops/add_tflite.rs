@@ -10,7 +10,7 @@ use super::check::{self, ensure};
 use super::{Limits, Operator};
 use crate::arch;
 use crate::exec::{Frame, RunError};
-use crate::fixed::{MIN_TFLITE_SHIFT, Multiplier, TFLITE_FLAG};
+use crate::fixed::{MIN_TFLITE_SHIFT, Multiplier, Rounding, TFLITE_FLAG};
 use crate::format::{OpIssue, StepView};
 use crate::kernels::elementwise::{self, Broadcast};
 
@@ -18,7 +18,7 @@ use crate::kernels::elementwise::{self, Broadcast};
 #[derive(Debug, Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Params {
-    /// See [`elementwise::AddTfLite::fine`].
+    /// Factor of the operand with the smaller scale, shifted left by 20: half of its part of the larger scale.
     pub fine_mult: i32,
     /// See [`elementwise::AddTfLite::sum`].
     pub sum_mult: i32,
@@ -33,6 +33,9 @@ pub struct Params {
     /// 1 if the second operand is taken off the first, else 0.
     pub difference: u8,
 }
+
+/// ½: exact, however it is rounded.
+const HALF: Multiplier = Multiplier { mult: 1 << 30, shift: 31 };
 
 /// The operator.
 pub struct AddTfLite;
@@ -52,7 +55,10 @@ fn kernel<'m>(step: &StepView<'m>, params: &Params) -> Option<elementwise::AddTf
     Some(elementwise::AddTfLite {
         shape: Broadcast { a: a.shape, b: b.shape, out: y.shape },
         zero_points: [a.zero_point, b.zero_point],
-        fine: params.fine(),
+        fine: match params.fine() {
+            HALF => (Multiplier { shift: MIN_TFLITE_SHIFT | TFLITE_FLAG, ..HALF }, 21),
+            fine => (fine, 20),
+        },
         sum: params.sum(),
         fine_first: params.fine_first == 1,
         difference: params.difference == 1,
@@ -68,9 +74,8 @@ impl Operator for AddTfLite {
         check::binary::<i8>(step)?;
         check::multiplier::<i8>(params.fine())?;
         check::multiplier::<i8>(params.sum())?;
-        // At most ½.
-        let (mult, shift) = (params.fine_mult.unsigned_abs(), params.fine_shift & !TFLITE_FLAG);
-        ensure(shift >= MIN_TFLITE_SHIFT || (shift + 1 == MIN_TFLITE_SHIFT && mult <= 1 << 30), OpIssue::Shift)?;
+        let tflite = |m: Multiplier| m.rounding() == Rounding::TfLite;
+        ensure((tflite(params.fine()) || params.fine() == HALF) && tflite(params.sum()), OpIssue::Shift)?;
         params.limits.check::<i8>()?;
         ensure(params.fine_first <= 1 && params.difference <= 1, OpIssue::Params)?;
         Ok(0)

@@ -53,9 +53,10 @@ pub struct AddTfLite<'a> {
     pub shape: Broadcast<'a>,
     /// Zero points of the operands.
     pub zero_points: [i32; 2],
-    /// Factor of the operand with the smaller scale, half of its part of the larger scale.
-    pub fine: Multiplier,
-    /// Factor of the sum.
+    /// Factor of the operand with the smaller scale, rounded as TensorFlow Lite does, and how many bits it is shifted left
+    /// before.
+    pub fine: (Multiplier, u8),
+    /// Factor of the sum, rounded as TensorFlow Lite does.
     pub sum: Multiplier,
     /// Whether the operand with the smaller scale is the first.
     pub fine_first: bool,

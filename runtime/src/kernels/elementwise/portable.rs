@@ -26,13 +26,17 @@ pub fn add_tflite(p: &AddTfLite, operands: Binary<'_, i8>) -> Option<()> {
         (true, true) => (-1, 1),
         (true, false) => (1, -1),
     };
-    broadcast(&p.shape, operands, |a: i8, b: i8| {
-        let (a, b) = (a.widen().wrapping_sub(a_zero), b.widen().wrapping_sub(b_zero));
-        let (coarse, fine) = if p.fine_first { (b, a) } else { (a, b) };
-        let fine = fixed::requantize_inline(fine << 20, p.fine).wrapping_mul(fine_sign);
-        let sum = fine.wrapping_add((coarse << 19).wrapping_mul(coarse_sign));
-        p.output.finish(fixed::requantize_inline(sum, p.sum))
-    })
+    let ((fine, up), sum, output) = (p.fine, p.sum, p.output);
+    let up = u32::from(up.min(21));
+    let value = move |coarse: i32, x: i32| {
+        let x = fixed::requantize_tflite(x << up, fine).wrapping_mul(fine_sign);
+        output.finish(fixed::requantize_tflite(x.wrapping_add((coarse << 19).wrapping_mul(coarse_sign)), sum))
+    };
+    let (a_zero, b_zero) = (move |a: i8| a.widen().wrapping_sub(a_zero), move |b: i8| b.widen().wrapping_sub(b_zero));
+    match p.fine_first {
+        true => broadcast(&p.shape, operands, move |a: i8, b: i8| value(b_zero(b), a_zero(a))),
+        false => broadcast(&p.shape, operands, move |a: i8, b: i8| value(a_zero(a), b_zero(b))),
+    }
 }
 
 /// See [`super::reference::mul`].

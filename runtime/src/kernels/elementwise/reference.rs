@@ -28,17 +28,17 @@ pub fn add<E: Element>(p: &Add<E>, a: &[E], b: &[E], out: &mut [E]) -> Option<()
 /// Sum or difference of two operands, with the roundings of TensorFlow Lite.
 ///
 /// `out[i] = finish(requantize(A ± B, sum))`: of the operand with the larger scale `(x − zp)·2^19` is taken, of the other
-/// `requantize((x − zp)·2^20, fine)`
+/// `requantize((x − zp)·2^20, fine)`, where a factor of ½ stands as one of ¼ and a shift by 21
 ///
 /// * `a`, `b`: of any shape that [`Broadcast`] admits; `out`: of the broadcast shape
-/// * ranges: `fine` is at most ½, so that the sum stays below 2^28
+/// * ranges: `fine` with its shift is at most 2^19, so that the sum stays below 2^28
 /// * rounding: [`fixed::requantize`], twice, as the factors say
 /// * source: TensorFlow Lite's int8 ADD and SUB
 pub fn add_tflite(p: &AddTfLite, a: &[i8], b: &[i8], out: &mut [i8]) -> Option<()> {
     for (i, y) in out.iter_mut().enumerate() {
         let [a, b] = operands(&p.shape, a, b, i);
         let (a, b) = (a - p.zero_points[0], b - p.zero_points[1]);
-        let fine = |x: i32| fixed::requantize(x << 20, p.fine);
+        let fine = |x: i32| fixed::requantize(x << p.fine.1, p.fine.0);
         let (a, b) = if p.fine_first { (fine(a), b << 19) } else { (a << 19, fine(b)) };
         *y = p.output.finish(fixed::requantize(if p.difference { a - b } else { a + b }, p.sum));
     }
