@@ -6,6 +6,7 @@
 use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
 pub mod dsp;
+pub mod dsp_rows;
 #[cfg(teff_mve)]
 pub mod mve;
 #[cfg(all(target_arch = "riscv32", target_feature = "m"))]
@@ -13,6 +14,9 @@ mod rv32;
 #[cfg(teff_core = "v6m")]
 mod v6m;
 
+#[cfg(teff_core = "dsp")]
+pub use crate::kernels::attention::dsp as attention;
+#[cfg(not(teff_core = "dsp"))]
 pub use crate::kernels::attention::portable as attention;
 pub use crate::kernels::choice::portable as choice;
 pub use crate::kernels::elementwise::portable as elementwise;
@@ -30,8 +34,10 @@ pub use crate::kernels::reduce::portable as reduce;
 pub use crate::kernels::resample::portable as resample;
 #[cfg(teff_core = "dsp")]
 pub use crate::kernels::row_linear::dsp as row_linear;
-#[cfg(not(teff_core = "dsp"))]
+#[cfg(not(any(teff_core = "dsp", teff_core = "v6m")))]
 pub use crate::kernels::row_linear::portable as row_linear;
+#[cfg(teff_core = "v6m")]
+pub use crate::kernels::row_linear::quads as row_linear;
 pub use crate::kernels::rows::portable as rows;
 pub use crate::kernels::scan::portable as scan;
 pub use crate::kernels::softmax::portable as softmax;
@@ -41,7 +47,10 @@ pub use crate::kernels::dot::block4 as dot4;
 #[cfg(all(target_arch = "riscv32", target_feature = "m"))]
 pub use rv32::dot4;
 #[cfg(teff_core = "v6m")]
-pub use v6m::dot4;
+pub use v6m::{dot4, dot4_wide};
+
+#[cfg(not(teff_core = "v6m"))]
+pub use crate::kernels::dot::dot4_wide;
 
 use crate::fixed::{self, Multiplier, Rounding};
 use crate::kernels::conv::planar::{Channel, Outputs};

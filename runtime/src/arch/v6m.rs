@@ -81,3 +81,66 @@ pub fn dot4(x: &[i8], w: [&[i8]; 4]) -> [i32; 4] {
     }
     [a, b, c, d]
 }
+
+/// See [`crate::kernels::dot::dot4_wide`].
+///
+/// 15.25 instructions for 4 products: five loads, four products, four sums in the high registers, and two steps.
+#[inline(always)]
+pub fn dot4_wide(x: &[i16], w: &[u8]) -> Option<[i32; 4]> {
+    let n = x.len();
+    if w.len() != n.checked_mul(4)? {
+        return None;
+    }
+    if n == 0 || n % 4 != 0 {
+        return crate::kernels::dot::dot4_wide(x, w);
+    }
+    let (a, b, c, d): (i32, i32, i32, i32);
+    let ends = w.as_ptr();
+    // SAFETY: the index runs from −n to −1 against the ends of the four rows, all of n bytes, so that exactly their bytes are
+    // read; r0 starts n bytes behind the start of `x` and advances by one byte a step, so that r0 plus the index goes
+    // through the n values of `x`. n is a multiple of 4 and at least 4. r6 and r7, which Rust may not name, are saved and
+    // restored.
+    unsafe {
+        core::arch::asm!(
+            "push {{r6, r7}}",
+            "movs r6, #0",
+            "mov r8, r6",
+            "mov r9, r6",
+            "mov r10, r6",
+            "mov r11, r6",
+            "4:",
+            ".rept 4",
+            "ldrsh r6, [r0, r5]",
+            "ldrsb r7, [r1, r5]",
+            "muls r7, r6, r7",
+            "add r8, r8, r7",
+            "ldrsb r7, [r2, r5]",
+            "muls r7, r6, r7",
+            "add r9, r9, r7",
+            "ldrsb r7, [r3, r5]",
+            "muls r7, r6, r7",
+            "add r10, r10, r7",
+            "ldrsb r7, [r4, r5]",
+            "muls r7, r6, r7",
+            "add r11, r11, r7",
+            "adds r0, #1",
+            "adds r5, #1",
+            ".endr",
+            "bne 4b",
+            "pop {{r6, r7}}",
+            "mov r1, r8",
+            "mov r2, r9",
+            "mov r3, r10",
+            "mov r4, r11",
+            inout("r0") x.as_ptr().cast::<u8>().wrapping_add(n) => _,
+            inout("r1") ends.wrapping_add(n) => a,
+            inout("r2") ends.wrapping_add(2 * n) => b,
+            inout("r3") ends.wrapping_add(3 * n) => c,
+            inout("r4") ends.wrapping_add(4 * n) => d,
+            inout("r5") 0_usize.wrapping_sub(n) => _,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+            options(readonly),
+        );
+    }
+    Some([a, b, c, d])
+}

@@ -37,5 +37,8 @@ pub use requantize::{
     rounding_shift_right, rounding_shift_right_i64, sat8, sat16,
 };
 pub use root::{Inverse, inverse_root};
-pub use scaled::{Factor, RowScale, divide_scaled, inverse_sqrt, requantize_scaled, rounding_shift_64, sat32, times};
+pub use scaled::{
+    CommonShift, Factor, RowScale, divide_scaled, fraction, inverse_sqrt, reciprocal, requantize_scaled,
+    rounding_shift_64, sat32, times,
+};
 pub use sine::{cos_turns, sin_turns};

@@ -34,6 +34,49 @@ pub fn requantize_scaled(x: i32, factor: Factor) -> i32 {
     }
 }
 
+/// [`requantize_scaled`] of many numbers by factors of one exponent.
+#[derive(Debug, Clone, Copy)]
+pub struct CommonShift {
+    shift: i32,
+    /// By what numbers are shifted up first, for the high word of a product to be enough.
+    up: u32,
+    /// `shift + up − 32`: in `[1, 30]`; or 0, if that cannot be.
+    high: u32,
+}
+
+impl CommonShift {
+    /// Of factors with this negated exponent, for numbers within `±largest`.
+    #[inline(always)]
+    pub const fn of(shift: i32, largest: u32) -> Self {
+        let up = if shift < 33 { 33_i32.saturating_sub(shift) } else { 0 };
+        let fits = up < 32 && shift <= MAX_SHIFT as i32 && ((largest as u64) << (up & 31)) <= 1 << 31;
+        match fits {
+            true => Self { shift, up: up as u32, high: (shift + up - 32) as u32 },
+            false => Self { shift, up: 0, high: 0 },
+        }
+    }
+
+    /// `requantize_scaled(x, mult / 2^shift)`, `mult ∈ [1, 2^31)`.
+    ///
+    /// With the high word h of the product it is `⌊(h + 2^(s−1)) / 2^s⌋`, `s = shift − 32`: what is below h cannot reach
+    /// the rounding bit. `|h| ≤ 2^30`, so that nothing overflows.
+    #[inline(always)]
+    pub fn requantize(self, x: i32, mult: i32) -> i32 {
+        if self.high == 0 {
+            return far(x, Factor { mult, shift: self.shift });
+        }
+        let half = 1_i32.wrapping_shl(self.high.wrapping_sub(1));
+        crate::arch::multiply_high(x.wrapping_shl(self.up), mult).wrapping_add(half).wrapping_shr(self.high)
+    }
+}
+
+/// [`requantize_scaled`] where it is rare.
+#[cold]
+#[inline(never)]
+fn far(x: i32, factor: Factor) -> i32 {
+    requantize_scaled(x, factor)
+}
+
 /// Saturation to int32.
 #[inline(always)]
 pub const fn sat32(x: i64) -> i32 {
@@ -143,15 +186,28 @@ impl From<Multiplier> for Factor {
     }
 }
 
-/// `acc / divisor`, scaled by `2^up / 2^…`: `sat32(⌊acc · 2^up / divisor + ½⌋)` within 1 unit and 2^-29 of the value, for
-/// a divisor of `[1, 2^32)`.
+/// `1 / divisor` for a divisor of `[1, 2^32)`, cut off to 31 bits: `acc / divisor` is [`requantize_scaled`] by it within
+/// 1 unit and 2^-29 of the value.
 #[inline(always)]
-pub fn divide_scaled(acc: i32, divisor: u32, up: i32) -> i32 {
+pub fn reciprocal(divisor: u32) -> Factor {
     let divisor = divisor.max(1);
     let bits = 31 - divisor.leading_zeros() as i32;
     // 2^(31 + bits) / divisor ∈ (2^30, 2^31]
-    let reciprocal = (1_u64 << (31 + bits)).checked_div(divisor.into()).unwrap_or(0).min(i32::MAX as u64);
-    requantize_scaled(acc, Factor { mult: reciprocal as i32, shift: 31 + bits - up })
+    let quotient = (1_u64 << (31 + bits)).checked_div(divisor.into()).unwrap_or(0).min(i32::MAX as u64);
+    Factor { mult: quotient as i32, shift: 31 + bits }
+}
+
+/// `acc · 2^up / divisor`: see [`reciprocal`].
+#[inline(always)]
+pub fn divide_scaled(acc: i32, divisor: u32, up: i32) -> i32 {
+    let Factor { mult, shift } = reciprocal(divisor);
+    requantize_scaled(acc, Factor { mult, shift: shift - up })
+}
+
+/// `⌊x · part / 2^15 + ½⌋` for a part of `[0, 2^15]`: it stays within ±|x|.
+#[inline(always)]
+pub const fn fraction(x: i32, part: i32) -> i32 {
+    ((x as i64 * part as i64 + (1 << 14)) >> 15) as i32
 }
 
 /// See [`requantize`]: the same rule, for a shift in range.
@@ -177,6 +233,7 @@ mod tests {
             };
             let expected = expected.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
             prop_assert_eq!(requantize_scaled(x, Factor { mult, shift }), expected);
+            prop_assert_eq!(CommonShift::of(shift, x.unsigned_abs()).requantize(x, mult), expected);
         }
 
         #[test]
@@ -184,6 +241,7 @@ mod tests {
             requantize_scaled(x, Factor { mult, shift });
             rounding_shift_64(wide, shift);
             divide_scaled(x, divisor, shift % 64);
+            CommonShift::of(shift, any as u32).requantize(x, mult);
             inverse_sqrt(any);
         }
 
@@ -201,6 +259,11 @@ mod tests {
             let q = scale.quantizer(unit);
             let exact = real(unit) / step;
             prop_assert!(real(q) <= exact && real(q) >= exact * (1.0 - 3.7e-9));
+        }
+
+        #[test]
+        fn a_fraction_is_its_specification(x: i32, part in 0_i32..=1 << 15) {
+            prop_assert_eq!(fraction(x, part), rounding_shift_64(i64::from(x) * i64::from(part), 15));
         }
 
         #[test]

@@ -81,3 +81,16 @@ pub fn block4<E: Element>(x: &[E], [w0, w1, w2, w3]: [&[i8]; 4]) -> [i32; 4] {
     }
     acc
 }
+/// `Σ_i w_r[i] · x[i]` for four rows of int8, one after another in `w`; `None` if they are not as long as `x`.
+#[inline(always)]
+pub fn dot4_wide(x: &[i16], w: &[u8]) -> Option<[i32; 4]> {
+    let n = x.len();
+    if w.len() != n.checked_mul(4)? {
+        return None;
+    }
+    let mut sums = [0_i32; 4];
+    for (sum, row) in sums.iter_mut().zip(w.chunks_exact(n.max(1))) {
+        *sum = row.iter().zip(x).fold(0, |acc: i32, (&w, &x)| acc.wrapping_add(i32::from(w as i8) * i32::from(x)));
+    }
+    Some(sums)
+}

@@ -63,7 +63,7 @@ impl Operator for MlpUp {
         ensure(params.gated == 0 || outputs.is_multiple_of(2), OpIssue::Shape)?;
         let ([out_rows, out_len], _) = rows::narrow(&step.output(0).ok_or(OpIssue::Operands)?)?;
         ensure(out_rows == row_count && out_len >= results(outputs, params), OpIssue::Shape)?;
-        scratch_bytes(results(outputs, params), len)
+        scratch_bytes(results(outputs, params), found.weights.halves())
     }
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
@@ -78,7 +78,7 @@ impl Operator for MlpUp {
         let (_, bits) = rows::narrow(&frame.output(0)?).map_err(|_| error)?;
         let p = kernels::MlpUp { activation, gated: params.gated != 0, bits };
         let [x, out, scratch] = frame.spans([Span::Input(0), Span::Output(0), Span::Scratch])?;
-        let scratch = split_scratch(scratch, results(w.outputs, params), w.inputs).ok_or(error)?;
+        let scratch = split_scratch(scratch, results(w.outputs, params), w.halves()).ok_or(error)?;
         arch::row_linear::mlp_up(&p, &w, typed(error, x)?, typed_mut(error, out)?, scratch).ok_or(error)
     }
 }

@@ -39,7 +39,7 @@ impl Operator for RowLinear {
         let error = frame.inconsistent();
         let w = matrix_of(frame, 1, &params.matrix, params.biased != 0)?.weights;
         let [x, out, scratch] = frame.spans([Span::Input(0), Span::Output(0), Span::Scratch])?;
-        let (_, scratch) = split_scratch(scratch, 0, w.inputs).ok_or(error)?;
+        let (_, scratch) = split_scratch(scratch, 0, w.halves()).ok_or(error)?;
         arch::row_linear::row_linear(&w, typed(error, x)?, typed_mut(error, out)?, false, scratch).ok_or(error)
     }
 }
@@ -56,5 +56,5 @@ pub(super) fn check_linear(step: &StepView<'_>, params: &Params, first: usize) -
         let residual = rows::wide(&step.input(1).ok_or(OpIssue::Operands)?)?;
         ensure(residual == out, OpIssue::Shape)?;
     }
-    scratch_bytes(0, found.weights.inputs)
+    scratch_bytes(0, found.weights.halves())
 }

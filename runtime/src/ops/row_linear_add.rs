@@ -33,7 +33,7 @@ impl Operator for RowLinearAdd {
             out.iter_mut().zip(residual).for_each(|(to, from)| *to = *from);
         }
         let [x, out, scratch] = frame.spans([Span::Input(0), Span::Output(0), Span::Scratch])?;
-        let (_, scratch) = split_scratch(scratch, 0, w.inputs).ok_or(error)?;
+        let (_, scratch) = split_scratch(scratch, 0, w.halves()).ok_or(error)?;
         arch::row_linear::row_linear(&w, typed(error, x)?, typed_mut(error, out)?, true, scratch).ok_or(error)
     }
 }

@@ -1,13 +1,17 @@
 //! Attention over the products of any variant.
 
 use super::{Attention, CHUNK_BITS, Cache, Operands, Rope, Scratch, decode_scale, encode_scale};
-use crate::fixed::{Factor, RowScale, divide_scaled, exp2_neg, requantize_scaled, rounding_shift_64};
+use crate::fixed::{CommonShift, Factor, RowScale, exp2_neg, reciprocal, rounding_shift_64, sat32};
 use crate::kernels::rows::{HEADER, WIDE_UNIT, quantize, side_by_side};
 
 /// What a variant supplies.
 pub(super) trait Dots {
-    /// `Σ a·b` over the shorter length.
+    /// Puts values in the order that [`Dots::dot8`] and [`Dots::rows`] want.
+    fn ordered(values: &mut [i16]);
+    /// `Σ a·b` over the shorter length; `a` has been ordered.
     fn dot8(a: &[i16], b: &[i8]) -> i32;
+    /// `Σ a·b` of each row of `b`, `stride` apart, for as many as `out` holds; `a` has been ordered.
+    fn rows(a: &[i16], b: &[i8], stride: usize, out: &mut [i32]) -> Option<()>;
     /// `Σ a·b` over the shorter length.
     fn dot16(a: &[i16], b: &[i16]) -> i32;
 }
@@ -48,14 +52,15 @@ pub(super) fn attention<D: Dots>(
         store(p, cache, slot, turned.get(p.out_len()..)?, x.get(turned.len()..)?)?;
         let cached = p.context.min(at.checked_add(1)?);
         let mut attend = Attend { p, at, operands, cache, cached, query, key, part, scores: scores.get_mut(..cached)? };
-        let weights = weights.get_mut(..cached)?;
+        // Whole words of the values are read: zeros weigh what lies behind the rows.
+        let weights = weights.get_mut(..cached.next_multiple_of(4))?;
         let heads = side_by_side((turned, p.head_dim), (results, p.head_dim));
         for (h, (head, results)) in heads.enumerate() {
             let kv_head = h.checked_div(p.heads.checked_div(p.kv_heads)?)?;
             let (k_scales, v_scales) = attend.scales(kv_head)?;
             let finest = decode_scale(*v_scales.iter().max()?).shift;
-            let max = attend.score::<D>(kv_head, head, k_scales)?;
-            let total = attend.weigh(max, finest, v_scales, weights)?;
+            let max = attend.score::<D>(kv_head, head, k_scales, results)?;
+            let total = attend.weigh::<D>(max, finest, v_scales, weights)?;
             attend.sum::<D>(kv_head, weights, (total, finest), results)?;
         }
         quantize(results, WIDE_UNIT, p.bits, out)?;
@@ -99,27 +104,28 @@ fn store(p: &Attention, cache: &mut Cache, slot: usize, keys: &[i32], values: &[
     let mut scales = cache.scales.chunks_exact_mut(p.context.max(1));
     let mut row = cache.keys.chunks_exact_mut(keys.len().max(1)).nth(slot)?.iter_mut();
     for keys in keys.chunks_exact(p.group_len(p.key_groups).max(1)) {
-        let (code, factor) = cache_factor(keys);
+        let (code, factor, common) = cache_factor(keys);
         *scales.next()?.get_mut(slot)? = code;
         for (&key, to) in keys.iter().zip(&mut row) {
-            *to = requantize_scaled(key, factor).clamp(-127, 127) as i8;
+            *to = common.requantize(key, factor.mult).clamp(-127, 127) as i8;
         }
     }
     let mut rows = cache.values.chunks_exact_mut(p.context.max(1));
     for values in values.chunks_exact(p.group_len(p.value_groups).max(1)) {
-        let (code, factor) = cache_factor(values);
+        let (code, factor, common) = cache_factor(values);
         *scales.next()?.get_mut(slot)? = code;
         for (&value, row) in values.iter().zip(&mut rows) {
-            *row.get_mut(slot)? = requantize_scaled(value, factor).clamp(-127, 127) as i8;
+            *row.get_mut(slot)? = common.requantize(value, factor.mult).clamp(-127, 127) as i8;
         }
     }
     Some(())
 }
 
-fn cache_factor(row: &[i32]) -> (u8, Factor) {
+fn cache_factor(row: &[i32]) -> (u8, Factor, CommonShift) {
     let max = row.iter().fold(0, |max: u32, x| max.max(x.unsigned_abs()));
     let code = encode_scale(RowScale::holding(max, WIDE_UNIT, 8));
-    (code, decode_scale(code).quantizer(WIDE_UNIT))
+    let factor = decode_scale(code).quantizer(WIDE_UNIT);
+    (code, factor, CommonShift::of(factor.shift, max))
 }
 
 /// `⌊x / 2^shift + ½⌋` of a sum that leaves room for the rounding; far shifts leave nothing.
@@ -156,9 +162,9 @@ impl<'a> Attend<'a, '_> {
         Some((of(group(p.key_groups)?)?, of(p.key_groups.checked_add(group(p.value_groups)?)?)?))
     }
 
-    /// Scores of a head, and the largest.
+    /// Scores of a head, and the largest; overwrites the head's results.
     #[inline(always)]
-    fn score<D: Dots>(&mut self, kv_head: usize, head: &[i32], scales: &[u8]) -> Option<i32> {
+    fn score<D: Dots>(&mut self, kv_head: usize, head: &[i32], scales: &[u8], results: &mut [i32]) -> Option<i32> {
         let p = self.p;
         let max = head.iter().fold(0, |max: u32, q| max.max(q.unsigned_abs()));
         let bits = p.query_bits() - 1;
@@ -166,6 +172,9 @@ impl<'a> Attend<'a, '_> {
         let down = (32 - max.leading_zeros()).saturating_sub(bits) as i32;
         for (q, &x) in self.query.iter_mut().zip(head) {
             *q = shift_down(x, down).clamp(-limit, limit) as i16;
+        }
+        if !p.turns_on_read() {
+            D::ordered(self.query);
         }
         let turns = self.operands.turns;
         let keys = self.cache.keys.chunks_exact(p.head_dim.max(1)).skip(kv_head).step_by(p.kv_heads.max(1));
@@ -185,11 +194,18 @@ impl<'a> Attend<'a, '_> {
         if p.rope != Rope::None
             && let Some(centre) = self.operands.centre.chunks_exact(p.head_dim.max(1)).nth(kv_head)
         {
-            let down = centre_part(p, head, centre, self.part)?;
+            let down = centre_part(p, head, centre, self.part, results)?;
             let part = self.part.get(..p.rotary)?;
-            for (slot, score) in self.scores.iter_mut().enumerate() {
-                let angles = angles(p, turns, p.place(slot, self.at))?;
+            let places = turns.chunks_exact(p.rotary.max(1));
+            let add = |score: &mut i32, angles: &[i16]| {
                 *score = score.saturating_add(shift_down(D::dot16(part, angles), 15 - down));
+            };
+            if self.at < p.context {
+                self.scores.iter_mut().zip(places).for_each(|(score, angles)| add(score, angles));
+            } else {
+                for (slot, score) in self.scores.iter_mut().enumerate() {
+                    add(score, places.clone().nth(p.place(slot, self.at))?);
+                }
             }
         }
         self.scores.iter().copied().max()
@@ -197,7 +213,8 @@ impl<'a> Attend<'a, '_> {
 
     /// The weights of the values, and the sum of the exponentials.
     #[inline(always)]
-    fn weigh(&self, max: i32, finest: i32, scales: &[u8], weights: &mut [i16]) -> Option<u32> {
+    fn weigh<D: Dots>(&self, max: i32, finest: i32, scales: &[u8], weights: &mut [i16]) -> Option<u32> {
+        weights.get_mut(self.cached..)?.fill(0);
         let mut total = 0_u32;
         for ((weight, &score), &code) in weights.iter_mut().zip(self.scores.iter()).zip(scales) {
             let e = exp2_neg(score.abs_diff(max));
@@ -205,6 +222,7 @@ impl<'a> Attend<'a, '_> {
             total = total.wrapping_add(e);
             *weight = shift_down((e as i32).wrapping_mul(scale.mant), 4 + scale.shift - finest) as i16;
         }
+        D::ordered(weights);
         Some(total)
     }
 
@@ -219,41 +237,43 @@ impl<'a> Attend<'a, '_> {
     ) -> Option<()> {
         let p = self.p;
         let shift = p.sum_shift();
-        let rows = self.cache.values.chunks_exact(p.context.max(1)).skip(kv_head.checked_mul(p.head_dim)?);
-        for (out, row) in out.iter_mut().zip(rows) {
-            let sum = match shift {
-                0 => D::dot8(weights, row),
-                _ => {
-                    let chunks = weights.chunks(1 << CHUNK_BITS).zip(row.chunks(1 << CHUNK_BITS));
-                    chunks.fold(0, |sum: i32, (w, v)| sum.wrapping_add(shift_down(D::dot8(w, v), shift)))
-                }
-            };
-            *out = divide_scaled(sum, total, 16 + 4 - finest + shift);
+        let start = kv_head.checked_mul(p.head_dim)?.checked_mul(p.context)?;
+        let values: &[i8] = self.cache.values.get(start..)?;
+        if shift == 0 {
+            D::rows(weights, values, p.context, out)?;
+        } else {
+            for (out, row) in out.iter_mut().zip(values.chunks_exact(p.context.max(1))) {
+                let chunks = weights.chunks(1 << CHUNK_BITS).zip(row.chunks(1 << CHUNK_BITS));
+                *out = chunks.fold(0, |sum: i32, (w, v)| sum.wrapping_add(shift_down(D::dot8(w, v), shift)));
+            }
         }
+        let Factor { mult, shift: down } = reciprocal(total);
+        let common = CommonShift::of(down - (16 + 4 - finest + shift), 1 << 31);
+        out.iter_mut().for_each(|out| *out = common.requantize(*out, mult));
         Some(())
     }
 }
 
 /// See [`super::reference`].
-fn centre_part(p: &Attention, query: &[i32], centre: &[i32], part: &mut [i16]) -> Option<i32> {
+fn centre_part(p: &Attention, query: &[i32], centre: &[i32], part: &mut [i16], wide: &mut [i32]) -> Option<i32> {
     let (query, centre) = (query.get(..p.rotary)?, centre.get(..p.rotary)?);
-    let part = part.get_mut(..p.rotary)?;
+    let (part, wide) = (part.get_mut(..p.rotary)?, wide.get_mut(..p.rotary)?);
     let half = p.rotary / 2;
-    let wide = |i: usize| {
+    let pairs = wide.chunks_exact_mut(2);
+    let mut sum = 0_u64;
+    for (i, wide) in pairs.enumerate() {
         let (a, b) = if p.rope == Rope::Half { (i, i.checked_add(half)?) } else { (2 * i, 2 * i + 1) };
         let (qa, qb) = (i64::from(*query.get(a)?), i64::from(*query.get(b)?));
         let (ca, cb) = (i64::from(*centre.get(a)?), i64::from(*centre.get(b)?));
-        Some([rounding_shift_64(qa * ca + qb * cb, 16), rounding_shift_64(qb * ca - qa * cb, 16)])
-    };
-    let mut sum = 0_u64;
-    for i in 0..half {
-        wide(i)?.iter().for_each(|v| sum += u64::from(v.unsigned_abs()));
+        // |products| ≤ 2^61: their sums leave room for the rounding.
+        let down = |x: i64| sat32((x + (1 << 15)) >> 16);
+        let turned = [down(qa * ca + qb * cb), down(qb * ca - qa * cb)];
+        turned.iter().for_each(|v| sum += u64::from(v.unsigned_abs()));
+        wide.iter_mut().zip(turned).for_each(|(wide, v)| *wide = v);
     }
     let down = (64 - sum.leading_zeros()).saturating_sub(15) as i32;
-    for (i, part) in part.chunks_exact_mut(2).enumerate() {
-        for (part, v) in part.iter_mut().zip(wide(i)?) {
-            *part = shift_down(v, down).clamp(-32_767, 32_767) as i16;
-        }
+    for (part, &v) in part.iter_mut().zip(wide.iter()) {
+        *part = shift_down(v, down).clamp(-32_767, 32_767) as i16;
     }
     Some(down)
 }

@@ -7,6 +7,7 @@
 //! from the query and the position alone.
 
 pub mod drive;
+pub mod dsp;
 pub mod portable;
 pub mod reference;
 #[cfg(test)]

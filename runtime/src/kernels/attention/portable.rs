@@ -17,7 +17,23 @@ pub fn attention(
 
 struct Portable;
 
+/// `Σ a·b` of each row of `b`.
+#[inline(always)]
+pub(super) fn rows<D: Dots>(a: &[i16], b: &[i8], stride: usize, out: &mut [i32]) -> Option<()> {
+    let rows = b.chunks_exact(stride.max(1));
+    out.iter_mut().zip(rows).for_each(|(out, row)| *out = D::dot8(a, row));
+    Some(())
+}
+
 impl Dots for Portable {
+    #[inline(always)]
+    fn ordered(_values: &mut [i16]) {}
+
+    #[inline(always)]
+    fn rows(a: &[i16], b: &[i8], stride: usize, out: &mut [i32]) -> Option<()> {
+        rows::<Self>(a, b, stride, out)
+    }
+
     #[inline(always)]
     fn dot8(a: &[i16], b: &[i8]) -> i32 {
         a.iter().zip(b).fold(0, |acc: i32, (&a, &b)| acc.wrapping_add(i32::from(a) * i32::from(b)))

@@ -221,3 +221,4 @@ macro_rules! kernel_tests {
 }
 
 kernel_tests!(portable);
+kernel_tests!(dsp);

@@ -1,12 +1,12 @@
 //! The row operators over the products of any variant.
 
 use super::epilogue::product;
-use super::{MlpUp, Weights, wide};
+use super::{MlpUp, Weights, scaled, wide};
 use crate::kernels::rows::{HEADER, WIDE_UNIT, quantize, side_by_side, split};
 
 /// What a variant supplies: the accumulators of a row.
 pub(super) trait Dots {
-    /// Tells `emit` [`super::reference::dot`] of each output, in order. `scratch` holds `inputs` values.
+    /// Tells `emit` [`super::reference::dot`] of each output, in order. `scratch` holds [`Weights::halves`].
     fn each(w: &Weights, x: &[i16], scratch: &mut [i16], emit: impl FnMut(i32)) -> Option<()>;
 }
 
@@ -22,10 +22,11 @@ pub(super) fn row_linear<D: Dots>(
     let rows = side_by_side((x, w.inputs.checked_add(HEADER)?), (out, w.outputs));
     for (x, out) in rows {
         let (scale, x) = split(x)?;
+        let row = scaled(scale, w);
         let mut outputs = out.iter_mut().zip(w.factors());
         D::each(w, x, scratch, |acc| {
             if let Some((out, factor)) = outputs.next() {
-                let y = wide(acc, w, scale, factor);
+                let y = wide(acc, row, factor);
                 *out = if add { out.saturating_add(y) } else { y };
             }
         })?;
@@ -46,12 +47,13 @@ pub(super) fn mlp_up<D: Dots>(
     let rows = side_by_side((x, w.inputs.checked_add(HEADER)?), (out, out_len));
     for (x, out) in rows {
         let (scale, x) = split(x)?;
+        let row = scaled(scale, w);
         let mut factors = w.factors();
         let mut results = hidden.iter_mut();
         let mut gate = None;
         D::each(w, x, scratch, |acc| {
             let Some(factor) = factors.next() else { return };
-            let y = wide(acc, w, scale, factor);
+            let y = wide(acc, row, factor);
             let result = match (p.gated, gate.take()) {
                 (true, None) => {
                     gate = Some(y);

@@ -1,6 +1,6 @@
 //! The activation functions of MLPs, on wide rows.
 
-use crate::fixed::{rounding_shift_64, sat32};
+use crate::fixed::{fraction, sat32};
 
 /// Entries of a gate table.
 pub const GATE_LEN: usize = 513;
@@ -30,12 +30,12 @@ impl Activation<'_> {
             Self::Gate(table) => {
                 let at = x.unsigned_abs();
                 let step = ((at >> STEP_BITS) as usize).min(GATE_LEN - 2);
-                let fraction = if at >> STEP_BITS > step as u32 { 1 << STEP_BITS } else { at & ((1 << STEP_BITS) - 1) };
+                let part = if at >> STEP_BITS > step as u32 { 1 << STEP_BITS } else { at & ((1 << STEP_BITS) - 1) };
                 let (Some(&low), Some(&high)) = (table.get(step), table.get(step + 1)) else { return 0 };
-                let rise = (i32::from(high) - i32::from(low)) * fraction as i32;
+                let rise = (i32::from(high) - i32::from(low)) * part as i32;
                 let gate = i32::from(low) + ((rise + (1 << (STEP_BITS - 1))) >> STEP_BITS);
                 let gate = if x < 0 { (1 << 15) - gate } else { gate };
-                rounding_shift_64(i64::from(x) * i64::from(gate), 15)
+                fraction(x, gate)
             }
             Self::Relu => x.max(0),
             Self::SquaredRelu => product(x.max(0), x.max(0)),

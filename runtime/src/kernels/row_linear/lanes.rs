@@ -1,13 +1,6 @@
 //! The order in which the integers of a row meet the weights of one 32-bit word on machines that multiply pairs of
 //! 16-bit lanes: an instruction takes weights k and `k + half` of the word.
 
-use super::Weights;
-
-/// Bytes of scratch memory that the row operators need for a row in this order, whatever the variant.
-pub fn scratch_len(w: &Weights) -> Option<usize> {
-    w.inputs.checked_mul(size_of::<i16>())
-}
-
 /// Copies `x` to `to`, the elements of each word of weights (`32 / bits`) in the order `0, half, 1, half + 1 …`; for
 /// 8 bits in the order `0, 2, 1, 3`.
 #[inline(always)]

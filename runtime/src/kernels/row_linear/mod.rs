@@ -5,13 +5,14 @@ pub mod dsp;
 mod epilogue;
 pub mod lanes;
 pub mod portable;
+pub mod quads;
 pub mod reference;
 #[cfg(test)]
 mod tests;
 
 pub use epilogue::{Activation, GATE_LEN};
 
-use crate::fixed::{RowScale, requantize_scaled};
+use crate::fixed::{CommonShift, RowScale};
 
 /// A weight matrix `(outputs, inputs)`.
 ///
@@ -45,6 +46,12 @@ impl<'a> Weights<'a> {
         self.inputs.saturating_mul(self.bits as usize) / 8
     }
 
+    /// 16-bit values of scratch memory that the row operators need, whatever the variant: a row in the order of [`lanes`],
+    /// and a sum for each group.
+    pub fn halves(&self) -> usize {
+        self.inputs.saturating_add(self.groups().saturating_mul(2))
+    }
+
     /// Groups in a row, at least 1.
     pub fn groups(&self) -> usize {
         self.inputs.checked_div(self.group).unwrap_or(1).max(1)
@@ -53,8 +60,8 @@ impl<'a> Weights<'a> {
     /// Significand of the factor and bias of each output.
     #[inline(always)]
     pub fn factors(&self) -> impl Iterator<Item = (i32, i32)> + use<'a> {
-        let bias = self.bias.iter().copied().chain(core::iter::repeat(0));
-        self.mult.iter().copied().zip(bias)
+        let mut bias = self.bias.iter();
+        self.mult.iter().map(move |&mult| (mult, bias.next().copied().unwrap_or(0)))
     }
 }
 
@@ -71,6 +78,14 @@ pub struct MlpUp<'a> {
 
 /// A wide value: `requantize_scaled(acc, mult·mant / 2^(shift + row shift)) + bias`, saturating.
 #[inline(always)]
-fn wide(acc: i32, w: &Weights, row: RowScale, (mult, bias): (i32, i32)) -> i32 {
-    requantize_scaled(acc, row.times(mult, w.shift)).saturating_add(bias)
+fn wide(acc: i32, (row, common): (RowScale, CommonShift), (mult, bias): (i32, i32)) -> i32 {
+    common.requantize(acc, row.times(mult, 0).mult).saturating_add(bias)
+}
+
+/// What [`wide`] needs of a row.
+#[inline(always)]
+fn scaled(row: RowScale, w: &Weights) -> (RowScale, CommonShift) {
+    // Of at most 2^7 · 2^15 each without groups; checks keep any sum in 32 bits.
+    let largest = if w.group == 0 { w.inputs.saturating_mul(1 << 22).min(1 << 31) as u32 } else { 1 << 31 };
+    (row, CommonShift::of(row.times(1, w.shift).shift, largest))
 }

@@ -13,7 +13,7 @@ pub fn mlp_up(p: &MlpUp, w: &Weights, x: &[i16], out: &mut [i16], scratch: (&mut
     drive::mlp_up::<Portable>(p, w, x, out, scratch)
 }
 
-struct Portable;
+pub(super) struct Portable;
 
 impl Dots for Portable {
     #[inline(always)]

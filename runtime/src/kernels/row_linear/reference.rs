@@ -2,7 +2,8 @@
 #![allow(clippy::indexing_slicing, clippy::needless_range_loop, reason = "the specification reads like its formula")]
 
 use super::epilogue::product;
-use super::{MlpUp, Weights, wide};
+use super::{MlpUp, Weights};
+use crate::fixed::{RowScale, requantize_scaled};
 use crate::kernels::rows::{HEADER, WIDE_UNIT, quantize, split};
 
 /// The integer value of weight `(o, i)`.
@@ -31,6 +32,11 @@ pub fn dot(w: &Weights, x: &[i16], o: usize) -> i32 {
     acc
 }
 
+/// `requantize_scaled(acc, mult·mant / 2^(shift + row shift)) + bias`, saturating.
+fn exact(acc: i32, w: &Weights, row: RowScale, (mult, bias): (i32, i32)) -> i32 {
+    requantize_scaled(acc, row.times(mult, w.shift)).saturating_add(bias)
+}
+
 /// Significand of the factor and bias of output `o`.
 fn factor(w: &Weights, o: usize) -> (i32, i32) {
     (w.mult[o], if w.bias.is_empty() { 0 } else { w.bias[o] })
@@ -45,7 +51,7 @@ pub fn row_linear(w: &Weights, x: &[i16], out: &mut [i32], add: bool) -> Option<
     for (x, out) in x.chunks_exact(HEADER + w.inputs).zip(out.chunks_exact_mut(w.outputs)) {
         let (scale, x) = split(x)?;
         for o in 0..w.outputs {
-            let y = wide(dot(w, x, o), w, scale, factor(w, o));
+            let y = exact(dot(w, x, o), w, scale, factor(w, o));
             out[o] = if add { out[o].saturating_add(y) } else { y };
         }
     }
@@ -61,7 +67,7 @@ pub fn mlp_up(p: &MlpUp, w: &Weights, x: &[i16], out: &mut [i16], out_len: usize
     let results = if p.gated { w.outputs / 2 } else { w.outputs };
     for (x, out) in x.chunks_exact(HEADER + w.inputs).zip(out.chunks_exact_mut(out_len)) {
         let (scale, x) = split(x)?;
-        let y = |o: usize| wide(dot(w, x, o), w, scale, factor(w, o));
+        let y = |o: usize| exact(dot(w, x, o), w, scale, factor(w, o));
         for j in 0..results {
             hidden[j] = match p.gated {
                 true => product(p.activation.apply(y(2 * j)), y(2 * j + 1)),

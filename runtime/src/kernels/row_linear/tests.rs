@@ -142,7 +142,7 @@ macro_rules! kernel_tests {
                     let mut expected: Vec<i32> = (0..case.rows * case.outputs).map(|_| random.next() as i32).collect();
                     let mut found = expected.clone();
                     reference::row_linear(&case.weights(), &case.x, &mut expected, add).unwrap();
-                    let mut scratch = vec![0; case.inputs];
+                    let mut scratch = vec![0; case.weights().halves()];
                     super::super::$variant::row_linear(&case.weights(), &case.x, &mut found, add, &mut scratch)
                         .unwrap();
                     assert_eq!(expected, found, "seed {seed}: {:?}", case.weights());
@@ -162,7 +162,7 @@ macro_rules! kernel_tests {
                     let out_len = HEADER + results + (seed % 7) as usize;
                     let mut expected = vec![5; case.rows * out_len];
                     let mut found = expected.clone();
-                    let (mut hidden, mut scratch) = (vec![0; results], vec![0; case.inputs]);
+                    let (mut hidden, mut scratch) = (vec![0; results], vec![0; case.weights().halves()]);
                     reference::mlp_up(&p, &case.weights(), &case.x, &mut expected, out_len, &mut hidden).unwrap();
                     super::super::$variant::mlp_up(
                         &p,
@@ -204,3 +204,4 @@ macro_rules! kernel_tests {
 
 kernel_tests!(portable);
 kernel_tests!(dsp);
+kernel_tests!(quads);

@@ -11,7 +11,7 @@ pub mod reference;
 #[cfg(test)]
 mod tests;
 
-use crate::fixed::{Factor, RowScale, requantize_scaled};
+use crate::fixed::{CommonShift, Factor, RowScale};
 
 /// Fraction bits of wide rows.
 pub const WIDE_FRACTION_BITS: u32 = 16;
@@ -67,10 +67,11 @@ pub fn quantize(values: &[i32], unit: Factor, bits: u32, row: &mut [i16]) -> Opt
     let scale = RowScale::holding(max, unit, bits);
     let factor = scale.quantizer(unit);
     *header = [scale.mant as i16, scale.shift.clamp(i16::MIN.into(), i16::MAX.into()) as i16];
+    let common = CommonShift::of(factor.shift, max);
     let limit = (1_i32 << (bits.clamp(2, 16) - 1)) - 1;
     let (quantized, tail) = out.split_at_mut_checked(values.len())?;
     for (q, &v) in quantized.iter_mut().zip(values) {
-        *q = requantize_scaled(v, factor).clamp(-limit, limit) as i16;
+        *q = common.requantize(v, factor.mult).clamp(-limit, limit) as i16;
     }
     tail.fill(0);
     Some(())

@@ -2,7 +2,7 @@
 
 use super::reference::{floor_mean, norm_unit};
 use super::{Embedding, HEADER, RowNorm, quantize, side_by_side};
-use crate::fixed::{Factor, requantize_scaled, sat32};
+use crate::fixed::{CommonShift, sat32};
 
 /// Words of scratch memory that [`row_norm`] needs.
 pub fn row_norm_scratch_len(p: &RowNorm) -> usize {
@@ -38,10 +38,10 @@ pub fn row_norm(p: &RowNorm, x: &[i32], gamma: &[i16], out: &mut [i16], products
 pub fn embedding(p: &Embedding, ids: &[i32], w: &[u8], mult: &[i32], out: &mut [i32]) -> Option<()> {
     for (&id, out) in ids.iter().zip(out.chunks_exact_mut(p.len.max(1))) {
         let id = usize::try_from(id).ok().filter(|&id| id < p.vocabulary)?;
-        let factor = Factor { mult: *mult.get(id)?, shift: p.shift.into() };
+        let (mult, common) = (*mult.get(id)?, CommonShift::of(p.shift.into(), 128));
         let start = id.checked_mul(p.len)?;
         for (out, &w) in out.iter_mut().zip(w.get(start..start.checked_add(p.len)?)?) {
-            *out = requantize_scaled((w as i8).into(), factor);
+            *out = common.requantize((w as i8).into(), mult);
         }
     }
     Some(())

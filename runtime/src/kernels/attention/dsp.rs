@@ -1,0 +1,74 @@
+//! Attention on cores that multiply pairs of 16-bit lanes. Queries and weights whose length is a multiple of 4 are put in the
+//! order 0, 2, 1, 3 of each four, in which they meet the halves of a word of int8; others stay as they are.
+
+use zerocopy::{FromBytes, IntoBytes};
+
+use super::drive::{self, Dots};
+use super::{Attention, Cache, Operands, Scratch, portable};
+use crate::arch::dsp::smlad;
+use crate::arch::dsp_rows::{four_rows, one_row};
+
+/// See [`super::reference::attention`].
+pub fn attention(
+    p: &Attention,
+    position: i32,
+    operands: &Operands,
+    cache: &mut Cache,
+    out: &mut [i16],
+    scratch: &mut Scratch,
+) -> Option<()> {
+    drive::attention::<Dsp>(p, position, operands, cache, out, scratch)
+}
+
+struct Dsp;
+
+/// The lane pairs of ordered values.
+#[inline(always)]
+fn lanes(values: &[i16]) -> Option<&[u32]> {
+    if values.len().is_multiple_of(4) { <[u32]>::ref_from_bytes(values.as_bytes()).ok() } else { None }
+}
+
+impl Dots for Dsp {
+    #[inline(always)]
+    fn ordered(values: &mut [i16]) {
+        // What cannot be read in pairs stays in its order.
+        if lanes(values).is_none() {
+            return;
+        }
+        for four in values.chunks_exact_mut(4) {
+            if let [_, b, c, _] = four {
+                core::mem::swap(b, c);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn dot8(a: &[i16], b: &[i8]) -> i32 {
+        match lanes(a) {
+            Some(pairs) => one_row::<8>(b.as_bytes(), pairs),
+            None => a.iter().zip(b).fold(0, |acc: i32, (&a, &b)| acc.wrapping_add(i32::from(a) * i32::from(b))),
+        }
+    }
+
+    #[inline(always)]
+    fn dot16(a: &[i16], b: &[i16]) -> i32 {
+        let pairs = |x| <[u32]>::ref_from_bytes(<[i16]>::as_bytes(x)).ok();
+        match (pairs(a), pairs(b)) {
+            (Some(a), Some(b)) => a.iter().zip(b).fold(0, |acc, (&a, &b)| smlad(a, b, acc)),
+            _ => a.iter().zip(b).fold(0, |acc: i32, (&a, &b)| acc.wrapping_add(i32::from(a) * i32::from(b))),
+        }
+    }
+
+    #[inline(always)]
+    fn rows(a: &[i16], b: &[i8], stride: usize, out: &mut [i32]) -> Option<()> {
+        let Some(pairs) = lanes(a) else { return portable::rows::<Self>(a, b, stride, out) };
+        let mut fours = out.chunks_exact_mut(4);
+        let mut rest = b;
+        for four in &mut fours {
+            let sums = four_rows(rest.as_bytes(), stride, pairs)?;
+            four.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum);
+            rest = rest.get(stride.checked_mul(4)?..)?;
+        }
+        portable::rows::<Self>(a, rest, stride, fours.into_remainder())
+    }
+}
