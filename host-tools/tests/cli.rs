@@ -184,6 +184,22 @@ fn number(value: &Value, pointer: &str) -> f64 {
 }
 
 /// `model.teff` of every shipped model is, bit for bit, what the command on its card makes of `model.onnx`.
+/// Two lines are two lines, the same with each run, and another seed writes others.
+#[test]
+fn a_language_model_writes_lines() {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/storyteller/model.teff");
+    let bench = Bench::new();
+    let write = |seed: &str| {
+        let arguments =
+            ["generate", model, "--prompt", "And", "--lines", "2", "--temperature", "0.7", "--top-p", "0.9"];
+        bench.teff(&[&arguments[..], &["--json", "--seed", seed]].concat()).json()["text"].as_str().unwrap().to_string()
+    };
+    let text = write("5");
+    assert!(text.starts_with("And") && text.ends_with('\n'), "{text}");
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert_eq!((write("5") == text, write("6") == text), (true, false));
+}
+
 #[test]
 fn shipped_files_are_what_their_command_makes() {
     let bench = Bench::new();

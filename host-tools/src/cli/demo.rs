@@ -13,7 +13,7 @@ use teff::Model;
 use super::args::{PreprocessArgs, RoundingArg};
 use super::output::{print, progress, spinner, write_atomically};
 use super::teff_file::open_data;
-use super::{convert, eval};
+use super::{convert, eval, generate};
 use crate::board::{self, BOARDS, Board, BoardRun};
 use crate::calibrate::{Method, Samples};
 use crate::data::Dataset;
@@ -24,16 +24,18 @@ use crate::report::{FloatModel, MemoryMap, ModelReport, evaluate};
 
 /// The model that is shown.
 const MODEL: &str = "models/lightcnn-mnist";
+/// The model that writes.
+const STORYTELLER: &str = "models/storyteller/model.teff";
 /// What runs unless the user chooses: a Cortex-M4, the smallest Cortex-M, and a RISC-V.
 const DEFAULT_BOARDS: [&str; 3] = ["mps2-an386", "microbit", "riscv-virt-imac"];
 /// How many images each board runs.
 const FRAMES: usize = 100;
 
-/// Show the whole way: convert a trained CNN, evaluate it, and run it on emulated boards
+/// Show the whole way: convert a trained CNN, evaluate it, and run it on emulated boards; and a language model
 ///
 /// Takes models/lightcnn-mnist: calibrates and converts its model.onnx, measures the accuracy of both on real test
 /// images, then builds the firmware of three emulated boards with the model in it, runs 100 of the same images there,
-/// and compares every byte of the outputs with those of this computer.
+/// and compares every byte of the outputs with those of this computer. In the end models/storyteller writes three lines.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo teff demo
@@ -129,10 +131,33 @@ pub(super) fn main(args: &Args) -> Result<()> {
         let chosen: Vec<&Board> = BOARDS.iter().filter(named).collect();
         run_boards(&chosen, &model, &teff, &data, !args.boards.is_empty())?;
     }
+    let number = if args.no_boards { 4 } else { 5 };
+    heading(&format!("{number}. Write: a language model in the same runtime"))?;
+    tell(&root.join(STORYTELLER))?;
     print(&format!(
         "\n{:.1} s in all. Convert a model of your own: teff convert --help\n",
         start.elapsed().as_secs_f32()
     ))
+}
+
+/// Lets the language model write three lines.
+fn tell(model: &Path) -> Result<()> {
+    generate::main(&generate::Args {
+        model: model.into(),
+        prompt: "And the king said".to_string(),
+        sampling: generate::SamplingArgs {
+            temperature: 0.7,
+            top_k: 0,
+            top_p: 0.9,
+            repetition_penalty: 1.0,
+            seed: 5,
+            tokens: 200,
+            lines: Some(3),
+            stop: Vec::new(),
+            stop_scale: 1.0,
+        },
+        json: false,
+    })
 }
 
 fn heading(text: &str) -> Result<()> {

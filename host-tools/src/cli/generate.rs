@@ -19,28 +19,31 @@ use crate::lm::host;
 pub(super) struct SamplingArgs {
     /// 0: always the likeliest token; 1: as the model says; above: wilder
     #[arg(long, value_name = "T", default_value_t = 0.0)]
-    temperature: f64,
+    pub(super) temperature: f64,
     /// Only among the K likeliest tokens; 0: all
     #[arg(long, value_name = "K", default_value_t = 0)]
-    top_k: u32,
+    pub(super) top_k: u32,
     /// Only among the likeliest tokens whose probabilities sum up to P
     #[arg(long, value_name = "P", default_value_t = 1.0)]
-    top_p: f64,
+    pub(super) top_p: f64,
     /// Make tokens of the last 64 less likely: above 1
     #[arg(long, value_name = "R", default_value_t = 1.0)]
-    repetition_penalty: f64,
+    pub(super) repetition_penalty: f64,
     /// Seed of the choices: the same text on every machine
     #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    pub(super) seed: u64,
     /// Most tokens
     #[arg(long, value_name = "N", default_value_t = 256)]
-    tokens: usize,
+    pub(super) tokens: usize,
+    /// Stop at the end of the Nth line
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) lines: Option<u32>,
     /// Stop after this text; may be given several times
     #[arg(long, value_name = "TEXT")]
-    stop: Vec<String>,
+    pub(super) stop: Vec<String>,
     /// Longer texts above 1, shorter below: the distance of the stop tokens' logits to the largest is multiplied by it
     #[arg(long, value_name = "F", default_value_t = 1.0)]
-    stop_scale: f64,
+    pub(super) stop_scale: f64,
 }
 
 impl SamplingArgs {
@@ -63,19 +66,19 @@ impl SamplingArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   teff generate model.teff --prompt \"Once upon a time\"
-  teff generate model.teff --prompt \"Once\" --temperature 0.8 --top-p 0.9 --seed 7")]
+  teff generate model.teff --prompt \"Once\" --temperature 0.8 --top-p 0.9 --seed 7 --lines 3")]
 pub(super) struct Args {
     /// The .teff model
     #[arg(value_name = "MODEL.teff")]
-    model: PathBuf,
+    pub(super) model: PathBuf,
     /// How the text begins
     #[arg(long, value_name = "TEXT", default_value = "")]
-    prompt: String,
+    pub(super) prompt: String,
     #[command(flatten)]
-    sampling: SamplingArgs,
+    pub(super) sampling: SamplingArgs,
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Talk to a language model, a line at a time, until the end of the input
@@ -175,18 +178,22 @@ fn write(
     };
     let mut tokens = Vec::new();
     let mut first = first;
+    let mut lines = 0;
     let finish = generator.generate(&options, |token| {
         tokens.push(token);
-        if !show {
-            return ControlFlow::Continue(());
-        }
-        let bytes: Vec<u8> = tokenizer.token_bytes(token, first).collect();
+        let mut bytes: Vec<u8> = tokenizer.token_bytes(token, first).collect();
         first &= tokenizer.piece(token) == Piece::Special;
-        let mut out = std::io::stdout().lock();
-        match out.write_all(&bytes).and_then(|()| out.flush()) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
+        lines += bytes.iter().filter(|&&byte| byte == b'\n').count() as u32;
+        let ended = args.lines.is_some_and(|wanted| lines >= wanted);
+        if show {
+            // The last line is ended where the text ends.
+            let _ = bytes.pop_if(|byte| ended && *byte == b'\n');
+            let mut out = std::io::stdout().lock();
+            if out.write_all(&bytes).and_then(|()| out.flush()).is_err() {
+                return ControlFlow::Break(());
+            }
         }
+        if ended { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     Ok((tokens, finish))
 }
