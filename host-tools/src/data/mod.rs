@@ -51,7 +51,7 @@ impl Dataset {
     ///
     /// * `.npz`: arrays of the names of the inputs, with or without `in_` before them; for a single input also `x`, or
     ///   the only array there is. The first axis is the sample; arrays of the very shapes of all inputs are one sample.
-    ///   Array `y`, if there, holds the labels.
+    ///   Array `y`, if there and no input, holds the labels.
     /// * a folder of `.npy` or of PNG/JPEG: a file a sample, in the order of their names. Subfolders are classes:
     ///   those called like one of `classes` (the model's labels) have its index, else they count in the order of
     ///   their names.
@@ -112,7 +112,8 @@ impl Dataset {
         for ((input, values), name) in self.inputs.iter().zip(&arrays).zip(&names) {
             self.check_stacked(input, values.shape(), &file.describe(name))?;
         }
-        self.labels = match file.names().iter().any(|n| n == LABELS) {
+        let labelled = file.names().iter().any(|n| n == LABELS) && !names.iter().any(|n| n == LABELS);
+        self.labels = match labelled {
             true => Some(file.labels(LABELS)?),
             false => None,
         };

@@ -99,6 +99,19 @@ fn several_inputs_come_by_name() {
 }
 
 #[test]
+fn an_input_called_like_the_labels_is_an_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("pair.npz");
+    let mut npz = NpzWriter::new(File::create(&at).unwrap());
+    npz.add_array("x", &counting(&[2, 3])).unwrap();
+    npz.add_array("y", &counting(&[2, 5])).unwrap();
+    npz.finish().unwrap();
+    let flat = |name: &str, n| InputSpec { name: name.into(), shape: vec![1, n], perm: vec![0, 1] };
+    let set = Dataset::open(&at, vec![flat("x", 3), flat("y", 5)], None, &[]).unwrap();
+    assert_eq!((set.len(), set.labels()), (2, None));
+}
+
+#[test]
 fn names_may_have_a_prefix() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("pair.npz");
