@@ -5,7 +5,11 @@
 
 use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
+#[cfg(teff_core = "dsp")]
+#[macro_use]
+mod asm;
 pub mod dsp;
+pub mod dsp_depthwise;
 pub mod dsp_rows;
 #[cfg(teff_mve)]
 pub mod mve;
@@ -69,7 +73,7 @@ pub use mve::vectors;
 pub const VECTOR_BLOCKS: bool = cfg!(not(teff_mve));
 
 #[cfg(all(teff_core = "dsp", not(teff_mve)))]
-pub use dsp::gather_plane;
+pub use dsp_depthwise::gather_plane;
 #[cfg(teff_mve)]
 pub use mve::gather_plane;
 
@@ -90,7 +94,7 @@ pub fn tile3x3(
         y: &mut [i8],
     ) -> Option<()> {
         #[cfg(all(teff_core = "dsp", not(teff_mve)))]
-        if dsp::tile3x3::<PITCH, STRIDE>(channel, plane, outputs, y).is_some() {
+        if dsp_depthwise::tile3x3::<PITCH, STRIDE>(channel, plane, outputs, y).is_some() {
             return Some(());
         }
         conv::planar::tile3x3_plain::<PITCH, STRIDE>(channel, plane, outputs, y)

@@ -5,17 +5,13 @@
 //! (`VQRDMULH`), less 1 if that is negative, rounded by `VRSHL` to `shift − 31` bits less.
 #![allow(unsafe_code)]
 
-use super::dsp::{Product, Taps};
+use super::dsp::Product;
+use super::dsp_depthwise::Taps;
 use crate::fixed::{MAX_SHIFT, MIN_TFLITE_SHIFT, Rounding, TFLITE_FLAG};
-use crate::kernels::conv::planar::{Channel, Outputs};
+use crate::kernels::conv::planar::{Channel, Outputs, gather_fits};
 use crate::kernels::linear::dsp::vector_slowly;
 use crate::kernels::rows::side_by_side;
 use crate::kernels::{Output, PerChannel};
-
-/// Joins lines of assembler.
-macro_rules! lines {
-    ($($line:expr,)*) => { concat!($($line, "\n",)*) };
-}
 
 /// How vector instructions round with all of these shifts, if they do.
 pub fn vector_rounding(shifts: &[u8]) -> Option<Rounding> {
@@ -53,6 +49,24 @@ macro_rules! multiply_tflite {
     };
 }
 
+/// Four sums in q0 to results at r3: factors at $mult, shifts at r2, all three advanced; q4 holds [`base`], q5 to q7 zero point and
+/// limits.
+macro_rules! four_results {
+    ($mult:literal, $multiply:ident) => {
+        lines!(
+            concat!("vldrw.u32 q1, [", $mult, "], #16"),
+            "vldrb.u32 q2, [r2], #4",
+            $multiply!("q1", "q3"),
+            "vsub.i32 q2, q4, q2",
+            "vrshl.s32 q0, q0, q2",
+            "vadd.i32 q0, q0, q5",
+            "vmax.s32 q0, q0, q6",
+            "vmin.s32 q0, q0, q7",
+            "vstrb.32 q0, [r3], #4",
+        )
+    };
+}
+
 /// Zero point and limits, four times each.
 #[repr(C)]
 struct Ends([[i32; 4]; 3]);
@@ -79,7 +93,6 @@ pub fn vectors(p: &Product, x: &[i8], out: &mut [i8], _scratch: &mut [u32]) -> O
 /// shifts.
 ///
 /// Four rows cost 10 instructions for each 16 elements, or part of 16, and 25 for the rest.
-///
 fn product(p: &Product, rounding: Rounding, x: &[i8], out: &mut [i8]) -> usize {
     #[repr(C)]
     struct Arguments {
@@ -141,15 +154,7 @@ fn product(p: &Product, rounding: Rounding, x: &[i8], out: &mut [i8]) -> usize {
             "vmov d0, r4, r8",
             "vmov d1, r10, r12",
             "ldm r11, {{r0, r2, r3}}",
-            "vldrw.u32 q1, [r0], #16",
-            "vldrb.u32 q2, [r2], #4",
-            $multiply!("q1", "q3"),
-            "vsub.i32 q2, q4, q2",
-            "vrshl.s32 q0, q0, q2",
-            "vadd.i32 q0, q0, q5",
-            "vmax.s32 q0, q0, q6",
-            "vmin.s32 q0, q0, q7",
-            "vstrb.32 q0, [r3], #4",
+            four_results!("r0", $multiply),
             "stm r11, {{r0, r2, r3}}",
             "ldr r0, [r11, #16]",
             "cmp r7, r0",
@@ -200,15 +205,7 @@ pub fn finish_all(requant: &PerChannel<i8>, rounding: Rounding, acc: &[i32], out
             "dlstp.32 lr, lr",
             "2:",
             "vldrw.u32 q0, [r0], #16",
-            "vldrw.u32 q1, [r1], #16",
-            "vldrb.u32 q2, [r2], #4",
-            $multiply!("q1", "q3"),
-            "vsub.i32 q2, q4, q2",
-            "vrshl.s32 q0, q0, q2",
-            "vadd.i32 q0, q0, q5",
-            "vmax.s32 q0, q0, q6",
-            "vmin.s32 q0, q0, q7",
-            "vstrb.32 q0, [r3], #4",
+            four_results!("r1", $multiply),
             "letp lr, 2b",
             inout("lr") channels => _,
             inout("r0") acc.as_ptr() => _,
@@ -233,7 +230,7 @@ pub fn finish_all(requant: &PerChannel<i8>, rounding: Rounding, acc: &[i32], out
     Some(())
 }
 
-/// See [`super::dsp::quad_taps`]: 7 instructions for the four products of a tap, and 9 for each quad. As there, `x` and `w` hold what is
+/// See [`super::dsp_depthwise::quad_taps`]: 7 instructions for the four products of a tap, and 9 for each quad. As there, `x` and `w` hold what is
 /// read, `count` is not 0.
 ///
 /// # Safety
@@ -444,8 +441,7 @@ pub fn gather_plane(
     pitch: usize,
     plane: &mut [i16],
 ) -> Option<()> {
-    let (last_row, last_column) = (rows.checked_sub(1)?, columns.checked_sub(1)?);
-    if last_row * row_step + last_column * step >= x.len() || last_row * pitch + last_column >= plane.len() {
+    if !gather_fits([x.len(), plane.len()], step, row_step, [rows, columns], pitch) {
         return None;
     }
     let step = u32::try_from(step).ok()?;

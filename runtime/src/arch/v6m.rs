@@ -1,6 +1,26 @@
 //! Armv6-M (Cortex-M0, M0+): eight registers that can be loaded and multiplied, a 32-bit product without its high word.
 #![allow(unsafe_code)]
 
+/// The value in r6 times the weights of four rows, at index r5 of r1 to r4, onto the sums in r8 to r11.
+macro_rules! four_products {
+    () => {
+        concat!(
+            "ldrsb r7, [r1, r5]\n",
+            "muls r7, r6, r7\n",
+            "add r8, r8, r7\n",
+            "ldrsb r7, [r2, r5]\n",
+            "muls r7, r6, r7\n",
+            "add r9, r9, r7\n",
+            "ldrsb r7, [r3, r5]\n",
+            "muls r7, r6, r7\n",
+            "add r10, r10, r7\n",
+            "ldrsb r7, [r4, r5]\n",
+            "muls r7, r6, r7\n",
+            "add r11, r11, r7\n",
+        )
+    };
+}
+
 /// `Σ_i w_r[i] · x[i]` for four rows r of `w`, each as long as `x`.
 ///
 /// 14 instructions for 4 products, and an eighth of the branch: five loads by one index, four products, four sums in the high registers.
@@ -28,18 +48,7 @@ pub fn dot4(x: &[i8], w: [&[i8]; 4]) -> [i32; 4] {
             "tst r5, r6",
             "beq 3f",
             "ldrsb r6, [r0, r5]",
-            "ldrsb r7, [r1, r5]",
-            "muls r7, r6, r7",
-            "add r8, r8, r7",
-            "ldrsb r7, [r2, r5]",
-            "muls r7, r6, r7",
-            "add r9, r9, r7",
-            "ldrsb r7, [r3, r5]",
-            "muls r7, r6, r7",
-            "add r10, r10, r7",
-            "ldrsb r7, [r4, r5]",
-            "muls r7, r6, r7",
-            "add r11, r11, r7",
+            four_products!(),
             "adds r5, #1",
             "b 2b",
             "3:",
@@ -48,18 +57,7 @@ pub fn dot4(x: &[i8], w: [&[i8]; 4]) -> [i32; 4] {
             "4:",
             ".rept 8",
             "ldrsb r6, [r0, r5]",
-            "ldrsb r7, [r1, r5]",
-            "muls r7, r6, r7",
-            "add r8, r8, r7",
-            "ldrsb r7, [r2, r5]",
-            "muls r7, r6, r7",
-            "add r9, r9, r7",
-            "ldrsb r7, [r3, r5]",
-            "muls r7, r6, r7",
-            "add r10, r10, r7",
-            "ldrsb r7, [r4, r5]",
-            "muls r7, r6, r7",
-            "add r11, r11, r7",
+            four_products!(),
             "adds r5, #1",
             ".endr",
             "bne 4b",
@@ -111,18 +109,7 @@ pub fn dot4_wide(x: &[i16], w: &[u8]) -> Option<[i32; 4]> {
             "4:",
             ".rept 4",
             "ldrsh r6, [r0, r5]",
-            "ldrsb r7, [r1, r5]",
-            "muls r7, r6, r7",
-            "add r8, r8, r7",
-            "ldrsb r7, [r2, r5]",
-            "muls r7, r6, r7",
-            "add r9, r9, r7",
-            "ldrsb r7, [r3, r5]",
-            "muls r7, r6, r7",
-            "add r10, r10, r7",
-            "ldrsb r7, [r4, r5]",
-            "muls r7, r6, r7",
-            "add r11, r11, r7",
+            four_products!(),
             "adds r0, #1",
             "adds r5, #1",
             ".endr",

@@ -16,7 +16,7 @@ use super::Operator;
 use super::check::{self, ensure};
 use crate::arch;
 use crate::exec::{Frame, RunError};
-use crate::format::{DataType, OpIssue, StepView};
+use crate::format::{DataType, OpIssue, StepView, Tensor};
 use crate::kernels::elementwise;
 
 /// There are none in the file.
@@ -53,17 +53,22 @@ pub(super) fn interpolated<'m>(step: &StepView<'m>) -> Option<elementwise::Inter
     Some(elementwise::Interpolated { segments: step.constant(1)?, knots: step.constant(2)? })
 }
 
+/// What holds of any interpolation from `x` to `y`; it needs no scratch memory.
+pub(super) fn check_interpolated(step: &StepView<'_>, x: &Tensor<'_>, y: &Tensor<'_>) -> Result<usize, OpIssue> {
+    check::constant(step, 1, DataType::I32)?;
+    check::constant(step, 2, DataType::I32)?;
+    ensure(x.shape == y.shape, OpIssue::Shape)?;
+    ensure(interpolated(step).is_some_and(|p| p.is_sound()), OpIssue::Table)?;
+    Ok(0)
+}
+
 impl Operator for Table<i16> {
     type Params = Params;
     const IN_PLACE: &'static [u8] = &[0];
 
     fn check(step: &StepView<'_>, _: &Params) -> Result<usize, OpIssue> {
         let (x, y) = check::unary::<i16>(step, 3)?;
-        check::constant(step, 1, DataType::I32)?;
-        check::constant(step, 2, DataType::I32)?;
-        ensure(x.shape == y.shape, OpIssue::Shape)?;
-        ensure(interpolated(step).is_some_and(|p| p.is_sound()), OpIssue::Table)?;
-        Ok(0)
+        check_interpolated(step, &x, &y)
     }
 
     fn run(frame: &mut Frame<'_, '_>, _: &Params) -> Result<(), RunError> {

@@ -6,8 +6,8 @@
 //! Arithmetic: [`crate::kernels::elementwise::reference::interpolated_wide`].
 
 use super::Operator;
-use super::check::{self, ensure};
-use super::table::{Params, interpolated};
+use super::check;
+use super::table::{Params, check_interpolated, interpolated};
 use crate::arch;
 use crate::exec::{Frame, RunError};
 use crate::format::{DataType, OpIssue, StepView};
@@ -21,11 +21,7 @@ impl Operator for TableS16S32 {
     fn check(step: &StepView<'_>, _: &Params) -> Result<usize, OpIssue> {
         check::operands(step, 3, 1)?;
         let (x, y) = (check::input(step, 0, DataType::I16)?, check::output(step, 0, DataType::I32)?);
-        check::constant(step, 1, DataType::I32)?;
-        check::constant(step, 2, DataType::I32)?;
-        ensure(x.shape == y.shape, OpIssue::Shape)?;
-        ensure(interpolated(step).is_some_and(|p| p.is_sound()), OpIssue::Table)?;
-        Ok(0)
+        check_interpolated(step, &x, &y)
     }
 
     fn run(frame: &mut Frame<'_, '_>, _: &Params) -> Result<(), RunError> {

@@ -4,7 +4,8 @@
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::drive::{self, Dots};
-use super::{Attention, Cache, Operands, Scratch, portable};
+use super::portable::{self, Portable};
+use super::{Attention, Cache, Operands, Scratch};
 use crate::arch::dsp::smlad;
 use crate::arch::dsp_rows::{four_rows, one_row};
 
@@ -46,7 +47,7 @@ impl Dots for Dsp {
     fn dot8(a: &[i16], b: &[i8]) -> i32 {
         match lanes(a) {
             Some(pairs) => one_row::<8>(b.as_bytes(), pairs),
-            None => a.iter().zip(b).fold(0, |acc: i32, (&a, &b)| acc.wrapping_add(i32::from(a) * i32::from(b))),
+            None => Portable::dot8(a, b),
         }
     }
 
@@ -55,7 +56,7 @@ impl Dots for Dsp {
         let pairs = |x| <[u32]>::ref_from_bytes(<[i16]>::as_bytes(x)).ok();
         match (pairs(a), pairs(b)) {
             (Some(a), Some(b)) => a.iter().zip(b).fold(0, |acc, (&a, &b)| smlad(a, b, acc)),
-            _ => a.iter().zip(b).fold(0, |acc: i32, (&a, &b)| acc.wrapping_add(i32::from(a) * i32::from(b))),
+            _ => Portable::dot16(a, b),
         }
     }
 

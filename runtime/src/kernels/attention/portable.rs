@@ -15,7 +15,7 @@ pub fn attention(
     drive::attention::<Portable>(p, position, operands, cache, out, scratch)
 }
 
-struct Portable;
+pub(super) struct Portable;
 
 /// `Σ a·b` of each row of `b`.
 #[inline(always)]

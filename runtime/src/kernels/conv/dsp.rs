@@ -2,7 +2,7 @@
 
 use super::Conv2d;
 use super::portable::gather;
-use crate::arch::dsp::copy_rows;
+use crate::arch::dsp_depthwise::copy_rows;
 use crate::arch::{elements, vectors};
 use crate::kernels::Unary;
 use crate::kernels::linear::dsp::prepare;

@@ -269,6 +269,20 @@ pub fn tile3x3_plain<const PITCH: usize, const STRIDE: usize>(
     Some(())
 }
 
+/// Whether [`gather_plain`] with these arguments reads and writes within slices of these lengths, and does at all.
+pub const fn gather_fits(
+    [x_len, plane_len]: [usize; 2],
+    step: usize,
+    row_step: usize,
+    [rows, columns]: [usize; 2],
+    pitch: usize,
+) -> bool {
+    match (rows.checked_sub(1), columns.checked_sub(1)) {
+        (Some(row), Some(column)) => row * row_step + column * step < x_len && row * pitch + column < plane_len,
+        _ => false,
+    }
+}
+
 /// Copies `size` rows and columns: every `step`-th element of `x`, rows `row_step` apart, to rows of `plane` `pitch` apart.
 #[inline(always)]
 pub fn gather_plain(

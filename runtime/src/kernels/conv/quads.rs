@@ -1,7 +1,7 @@
-//! Depthwise convolution of any window, four channels at a time: see [`crate::arch::dsp`].
+//! Depthwise convolution of any window, four channels at a time: see [`crate::arch::dsp_depthwise`].
 
 use super::{DepthwiseConv2d, Window};
-use crate::arch::dsp::{Taps, quad_taps};
+use crate::arch::dsp_depthwise::{Taps, quad_taps};
 use crate::arch::{finish_all, vector_rounding};
 
 /// See [`super::reference::depthwise_conv2d`]. `None` unless there is one output channel for each input channel, and their

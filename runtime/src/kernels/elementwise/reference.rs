@@ -126,16 +126,20 @@ pub fn table_s8(table: &Table, x: &[i8], out: &mut [i8]) -> Option<()> {
 /// * rounding: [`fixed::interpolate`], once; the converter rounds the knots
 /// * error: at most one step of the output, which the converter checks for all 65536 inputs
 pub fn interpolated(p: &Interpolated, x: &[i16], out: &mut [i16]) -> Option<()> {
-    let length = 65_536 / p.segments.len();
     for (i, y) in out.iter_mut().enumerate() {
-        let u = (i32::from(x[i]) + 32_768) as usize;
-        let (first, shift) = Interpolated::parts(p.segments[u / length]);
-        let within = u % length;
-        let k = first as usize + within / (1 << shift);
-        let t = within % (1 << shift);
-        *y = fixed::sat16(fixed::interpolate(p.knots[k], p.knots[k + 1], t as u32, shift));
+        let (k, t, shift) = place(p, x[i]);
+        *y = fixed::sat16(fixed::interpolate(p.knots[k], p.knots[k + 1], t, shift));
     }
     Some(())
+}
+
+/// The knot before x, the steps from it to x, and the segment's shift: see [`interpolated`].
+fn place(p: &Interpolated, x: i16) -> (usize, u32, u8) {
+    let length = 65_536 / p.segments.len();
+    let u = (i32::from(x) + 32_768) as usize;
+    let (first, shift) = Interpolated::parts(p.segments[u / length]);
+    let within = u % length;
+    (first as usize + within / (1 << shift), (within % (1 << shift)) as u32, shift)
 }
 
 /// Any function of an int16 variable, wide: as [`interpolated`], but the knots are whole numbers and so are the results, of 32
@@ -143,13 +147,9 @@ pub fn interpolated(p: &Interpolated, x: &[i16], out: &mut [i16]) -> Option<()> 
 ///
 /// * rounding: [`fixed::interpolate_wide`], once; the converter rounds the knots
 pub fn interpolated_wide(p: &Interpolated, x: &[i16], out: &mut [i32]) -> Option<()> {
-    let length = 65_536 / p.segments.len();
     for (i, y) in out.iter_mut().enumerate() {
-        let u = (i32::from(x[i]) + 32_768) as usize;
-        let (first, shift) = Interpolated::parts(p.segments[u / length]);
-        let within = u % length;
-        let k = first as usize + within / (1 << shift);
-        *y = fixed::interpolate_wide(p.knots[k], p.knots[k + 1], (within % (1 << shift)) as u32, shift);
+        let (k, t, shift) = place(p, x[i]);
+        *y = fixed::interpolate_wide(p.knots[k], p.knots[k + 1], t, shift);
     }
     Some(())
 }
