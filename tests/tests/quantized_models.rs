@@ -25,23 +25,6 @@ const MODELS: [(&str, &str, &str); 5] = [
     ("sww", "str_ww_ref_model_int8_qdq", "str_ww_ref_model"),
 ];
 
-/// What may differ: outputs at most by so much, and so many by more than 1; logits; inputs whose largest output is
-/// another. Differences are in units of the last place.
-struct Bounds {
-    output: i32,
-    above_one: usize,
-    logits: i32,
-    other_top: usize,
-}
-
-/// ic's softmax turns one unit of a logit into many.
-fn bounds(key: &str) -> Bounds {
-    match key {
-        "ic" => Bounds { output: 0, above_one: 0, logits: 0, other_top: 0 },
-        _ => Bounds { output: 0, above_one: 0, logits: 0, other_top: 0 },
-    }
-}
-
 fn load(path: &Path) -> Graph {
     let mut graph =
         import::load(path, &import::Options::default()).unwrap_or_else(|e| panic!("{}: {e:#}", path.display()));
@@ -137,15 +120,14 @@ fn int8_models_of_mlperf_tiny_agree_with_tflite_micro() {
             "{key}: {differing} of {} outputs differ, {above_one} by more than 1, at most by {largest}",
             found.len()
         );
-        let bounds = bounds(key);
-        assert!(largest <= bounds.output && above_one <= bounds.above_one, "{key}: {largest}, {above_one} above 1");
+        assert_eq!((largest, above_one), (0, 0), "{key}");
         let other_top = found.rows().into_iter().zip(expected.rows()).filter(|(a, b)| top(*a) != top(*b)).count();
         println!("{key}: top-1 equal on {} of {}", x.shape()[0] - other_top, x.shape()[0]);
-        assert!(other_top <= bounds.other_top, "{key}: {other_top}");
+        assert_eq!(other_top, 0, "{key}");
         if let Some(graph) = logits(&graph) {
             let (largest, differing, _) = differences(&run(&graph, &x), &logits_of[key]);
             println!("{key}: {differing} of {} logits differ, at most by {largest}", logits_of[key].len());
-            assert!(largest <= bounds.logits, "{key}: logits differ by {largest}");
+            assert_eq!(largest, 0, "{key}: logits differ");
         }
     }
 }
