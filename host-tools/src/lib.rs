@@ -13,7 +13,7 @@
 //! | [`mod@convert`] | all of that in order |
 //!
 //! [`interpreter`] runs a `.teff` on real numbers. Beside it stand [`data`] (sample sets), [`report`] (accuracy, per-layer
-//! error, costs), [`board`] (emulated boards), [`compare`] (a device against this computer, step by step), [`update`] (signed
+//! error, costs), [`board`] (emulated boards), [`host_bench`] (CPU time here), [`compare`] (a device against this computer, step by step), [`update`] (signed
 //! models for devices in the field), [`mod@line`] (serial lines), [`project`] (new firmware), and
 //! [`cli`], which holds one file a subcommand of `teff`.
 //!
@@ -26,6 +26,7 @@ pub mod compare;
 pub mod convert;
 pub mod data;
 pub mod emit;
+pub mod host_bench;
 pub mod import;
 pub mod interpreter;
 pub mod ir;

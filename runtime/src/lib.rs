@@ -47,7 +47,7 @@
 #[cfg(target_endian = "big")]
 compile_error!("Teff reads its little-endian file in place: big-endian targets are not supported");
 
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 pub mod arch;

@@ -8,7 +8,7 @@
 //! [`crate::interpreter`] and [`FloatModel`] run the two models that are compared: the runtime itself, and tract.
 
 mod evaluation;
-mod float;
+pub(crate) mod float;
 mod layers;
 mod map;
 mod model;

@@ -17,10 +17,12 @@ pub mod mve;
 mod rv32;
 #[cfg(teff_core = "v6m")]
 mod v6m;
+#[cfg(target_arch = "x86_64")]
+pub mod x86;
 
 #[cfg(teff_core = "dsp")]
 pub use crate::kernels::attention::dsp as attention;
-#[cfg(not(teff_core = "dsp"))]
+#[cfg(not(any(teff_core = "dsp", target_arch = "x86_64")))]
 pub use crate::kernels::attention::portable as attention;
 pub use crate::kernels::choice::portable as choice;
 pub use crate::kernels::elementwise::portable as elementwise;
@@ -38,13 +40,16 @@ pub use crate::kernels::reduce::portable as reduce;
 pub use crate::kernels::resample::portable as resample;
 #[cfg(teff_core = "dsp")]
 pub use crate::kernels::row_linear::dsp as row_linear;
-#[cfg(not(any(teff_core = "dsp", teff_core = "v6m")))]
+#[cfg(not(any(teff_core = "dsp", teff_core = "v6m", target_arch = "x86_64")))]
 pub use crate::kernels::row_linear::portable as row_linear;
 #[cfg(teff_core = "v6m")]
 pub use crate::kernels::row_linear::quads as row_linear;
+#[cfg(not(target_arch = "x86_64"))]
 pub use crate::kernels::rows::portable as rows;
 pub use crate::kernels::scan::portable as scan;
 pub use crate::kernels::softmax::portable as softmax;
+#[cfg(target_arch = "x86_64")]
+pub use x86::{attention, row_linear, rows};
 
 #[cfg(not(any(teff_core = "v6m", all(target_arch = "riscv32", target_feature = "m"))))]
 pub use crate::kernels::dot::block4 as dot4;

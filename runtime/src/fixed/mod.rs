@@ -30,6 +30,7 @@ pub use ratio::{ANGLE_FRACTION_BITS, atan2, rounding_divide_i64};
 mod exp2;
 mod scaled;
 
+pub(crate) use exp2::POWERS;
 pub use exp2::{EXP2_INPUT_FRACTION_BITS, exp2_neg};
 pub use requantize::{
     MAX_SHIFT, MIN_MULTIPLIER, MIN_SHIFT, MIN_TFLITE_SHIFT, Multiplier, Rounding, TFLITE_FLAG, WIDE_BITS, clamp_s8,

@@ -56,6 +56,12 @@ impl CommonShift {
         }
     }
 
+    /// By what numbers are shifted up before the product, and high words down after it, where high words are enough.
+    #[inline(always)]
+    pub fn high_word(self) -> Option<(u32, u32)> {
+        (self.high > 0).then_some((self.up, self.high))
+    }
+
     /// `requantize_scaled(x, mult / 2^shift)`, `mult ∈ [1, 2^31)`.
     ///
     /// With the high word h of the product it is `⌊(h + 2^(s−1)) / 2^s⌋`, `s = shift − 32`: what is below h cannot reach

@@ -5,7 +5,7 @@ use crate::fixed::{CommonShift, Factor, RowScale, exp2_neg, reciprocal, rounding
 use crate::kernels::rows::{HEADER, WIDE_UNIT, quantize, side_by_side};
 
 /// What a variant supplies.
-pub(super) trait Dots {
+pub trait Dots {
     /// Puts values in the order that [`Dots::dot8`] and [`Dots::rows`] want.
     fn ordered(values: &mut [i16]);
     /// `Σ a·b` over the shorter length; `a` has been ordered.
@@ -14,11 +14,54 @@ pub(super) trait Dots {
     fn rows(a: &[i16], b: &[i8], stride: usize, out: &mut [i32]) -> Option<()>;
     /// `Σ a·b` over the shorter length.
     fn dot16(a: &[i16], b: &[i16]) -> i32;
+
+    /// The score of each cached key, before its centre's part: the query's product with it, times its scale.
+    ///
+    /// * `query`: ordered; `keys`: from the head's first on, `stride` apart; `codes`: a scale's byte for each score
+    #[inline(always)]
+    fn scores(
+        query: &[i16],
+        (keys, stride): (&[i8], usize),
+        codes: &[u8],
+        down: i32,
+        scores: &mut [i32],
+    ) -> Option<()> {
+        for ((score, key), &code) in scores.iter_mut().zip(keys.chunks(stride.max(1))).zip(codes) {
+            let scale = decode_scale(code);
+            let key = key.get(..query.len())?;
+            *score = shift_down(Self::dot8(query, key).wrapping_mul(scale.mant), scale.shift - down);
+        }
+        Some(())
+    }
+
+    /// Adds the centre's part to scores in the order of their places: `shift_down(part · angles, down)`, saturating.
+    ///
+    /// * `angles`: `(places, part.len())`
+    #[inline(always)]
+    fn add_part(part: &[i16], angles: &[i16], down: i32, scores: &mut [i32]) {
+        let places = angles.chunks_exact(part.len().max(1));
+        for (score, angles) in scores.iter_mut().zip(places) {
+            *score = score.saturating_add(shift_down(Self::dot16(part, angles), down));
+        }
+    }
+
+    /// The weight of each score, `2^(score − max)` times the scale of its values, and the sum of the powers.
+    #[inline(always)]
+    fn powers(scores: &[i32], codes: &[u8], (max, finest): (i32, i32), weights: &mut [i16]) -> u32 {
+        let mut total = 0_u32;
+        for ((weight, &score), &code) in weights.iter_mut().zip(scores).zip(codes) {
+            let e = exp2_neg(score.abs_diff(max));
+            let scale = decode_scale(code);
+            total = total.wrapping_add(e);
+            *weight = shift_down((e as i32).wrapping_mul(scale.mant), 4 + scale.shift - finest) as i16;
+        }
+        total
+    }
 }
 
 /// [`super::reference::attention`].
 #[inline(always)]
-pub(super) fn attention<D: Dots>(
+pub fn attention<D: Dots>(
     p: &Attention,
     position: i32,
     operands: &Operands,
@@ -130,7 +173,7 @@ fn cache_factor(row: &[i32]) -> (u8, Factor, CommonShift) {
 
 /// `⌊x / 2^shift + ½⌋` of a sum that leaves room for the rounding; far shifts leave nothing.
 #[inline(always)]
-fn shift_down(x: i32, shift: i32) -> i32 {
+pub(crate) fn shift_down(x: i32, shift: i32) -> i32 {
     match shift {
         i32::MIN..=0 => rounding_shift_64(x.into(), shift),
         1..=31 => ((x >> (shift - 1)) + 1) >> 1,
@@ -177,19 +220,17 @@ impl<'a> Attend<'a, '_> {
             D::ordered(self.query);
         }
         let turns = self.operands.turns;
-        let keys = self.cache.keys.chunks_exact(p.head_dim.max(1)).skip(kv_head).step_by(p.kv_heads.max(1));
-        let rows = self.scores.iter_mut().zip(keys).zip(scales);
         if p.turns_on_read() {
+            let keys = self.cache.keys.chunks_exact(p.head_dim.max(1)).skip(kv_head).step_by(p.kv_heads.max(1));
+            let rows = self.scores.iter_mut().zip(keys).zip(scales);
             for (slot, ((score, key), &code)) in rows.enumerate() {
                 turned_key(p, angles(p, turns, p.place(slot, self.at))?, key, self.key)?;
                 let scale = decode_scale(code);
                 *score = shift_down(D::dot16(self.query, self.key).wrapping_mul(scale.mant), scale.shift + 3 - down);
             }
         } else {
-            for ((score, key), &code) in rows {
-                let scale = decode_scale(code);
-                *score = shift_down(D::dot8(self.query, key).wrapping_mul(scale.mant), scale.shift - down);
-            }
+            let keys: &[i8] = self.cache.keys.get(kv_head.checked_mul(p.head_dim)?..)?;
+            D::scores(self.query, (keys, p.kv_len()), scales, down, self.scores)?;
         }
         if p.rope != Rope::None
             && let Some(centre) = self.operands.centre.chunks_exact(p.head_dim.max(1)).nth(kv_head)
@@ -197,14 +238,12 @@ impl<'a> Attend<'a, '_> {
             let down = centre_part(p, head, centre, self.part, results)?;
             let part = self.part.get(..p.rotary)?;
             let places = turns.chunks_exact(p.rotary.max(1));
-            let add = |score: &mut i32, angles: &[i16]| {
-                *score = score.saturating_add(shift_down(D::dot16(part, angles), 15 - down));
-            };
             if self.at < p.context {
-                self.scores.iter_mut().zip(places).for_each(|(score, angles)| add(score, angles));
+                D::add_part(part, turns, 15 - down, self.scores);
             } else {
                 for (slot, score) in self.scores.iter_mut().enumerate() {
-                    add(score, places.clone().nth(p.place(slot, self.at))?);
+                    let angles = places.clone().nth(p.place(slot, self.at))?;
+                    *score = score.saturating_add(shift_down(D::dot16(part, angles), 15 - down));
                 }
             }
         }
@@ -215,13 +254,7 @@ impl<'a> Attend<'a, '_> {
     #[inline(always)]
     fn weigh<D: Dots>(&self, max: i32, finest: i32, scales: &[u8], weights: &mut [i16]) -> Option<u32> {
         weights.get_mut(self.cached..)?.fill(0);
-        let mut total = 0_u32;
-        for ((weight, &score), &code) in weights.iter_mut().zip(self.scores.iter()).zip(scales) {
-            let e = exp2_neg(score.abs_diff(max));
-            let scale = decode_scale(code);
-            total = total.wrapping_add(e);
-            *weight = shift_down((e as i32).wrapping_mul(scale.mant), 4 + scale.shift - finest) as i16;
-        }
+        let total = D::powers(self.scores, scales, (max, finest), weights);
         D::ordered(weights);
         Some(total)
     }

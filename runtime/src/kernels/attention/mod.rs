@@ -12,6 +12,8 @@ pub mod portable;
 pub mod reference;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+use crate::arch::attention as native;
 
 use crate::fixed::RowScale;
 

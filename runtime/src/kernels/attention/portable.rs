@@ -15,7 +15,8 @@ pub fn attention(
     drive::attention::<Portable>(p, position, operands, cache, out, scratch)
 }
 
-pub(super) struct Portable;
+/// Products in plain Rust.
+pub struct Portable;
 
 /// `Σ a·b` of each row of `b`.
 #[inline(always)]

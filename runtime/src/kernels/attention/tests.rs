@@ -222,3 +222,4 @@ macro_rules! kernel_tests {
 
 kernel_tests!(portable);
 kernel_tests!(dsp);
+kernel_tests!(native);

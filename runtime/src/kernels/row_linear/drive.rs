@@ -5,14 +5,14 @@ use super::{MlpUp, Weights, scaled, wide};
 use crate::kernels::rows::{HEADER, WIDE_UNIT, quantize, side_by_side, split};
 
 /// What a variant supplies: the accumulators of a row.
-pub(super) trait Dots {
+pub(crate) trait Dots {
     /// Tells `emit` [`super::reference::dot`] of each output, in order. `scratch` holds [`Weights::halves`].
     fn each(w: &Weights, x: &[i16], scratch: &mut [i16], emit: impl FnMut(i32)) -> Option<()>;
 }
 
 /// [`super::reference::row_linear`].
 #[inline(always)]
-pub(super) fn row_linear<D: Dots>(
+pub(crate) fn row_linear<D: Dots>(
     w: &Weights,
     x: &[i16],
     out: &mut [i32],
@@ -36,7 +36,7 @@ pub(super) fn row_linear<D: Dots>(
 
 /// [`super::reference::mlp_up`]; `hidden` holds the results of a row.
 #[inline(always)]
-pub(super) fn mlp_up<D: Dots>(
+pub(crate) fn mlp_up<D: Dots>(
     p: &MlpUp,
     w: &Weights,
     x: &[i16],

@@ -1,6 +1,6 @@
 //! Matrix products of narrow rows (see [`super::rows`]) and weights of 8, 4 or 2 bits, and what follows on them.
 
-mod drive;
+pub(crate) mod drive;
 pub mod dsp;
 mod epilogue;
 pub mod lanes;
@@ -9,6 +9,8 @@ pub mod quads;
 pub mod reference;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+use crate::arch::row_linear as native;
 
 pub use epilogue::{Activation, GATE_LEN};
 
@@ -78,13 +80,13 @@ pub struct MlpUp<'a> {
 
 /// A wide value: `requantize_scaled(acc, mult·mant / 2^(shift + row shift)) + bias`, saturating.
 #[inline(always)]
-fn wide(acc: i32, (row, common): (RowScale, CommonShift), (mult, bias): (i32, i32)) -> i32 {
+pub(crate) fn wide(acc: i32, (row, common): (RowScale, CommonShift), (mult, bias): (i32, i32)) -> i32 {
     common.requantize(acc, row.times(mult, 0).mult).saturating_add(bias)
 }
 
 /// What [`wide`] needs of a row.
 #[inline(always)]
-fn scaled(row: RowScale, w: &Weights) -> (RowScale, CommonShift) {
+pub(crate) fn scaled(row: RowScale, w: &Weights) -> (RowScale, CommonShift) {
     // Of at most 2^7 · 2^15 each without groups; checks keep any sum in 32 bits.
     let largest = if w.group == 0 { w.inputs.saturating_mul(1 << 22).min(1 << 31) as u32 } else { 1 << 31 };
     (row, CommonShift::of(row.times(1, w.shift).shift, largest))

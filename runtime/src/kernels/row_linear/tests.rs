@@ -205,3 +205,4 @@ macro_rules! kernel_tests {
 kernel_tests!(portable);
 kernel_tests!(dsp);
 kernel_tests!(quads);
+kernel_tests!(native);

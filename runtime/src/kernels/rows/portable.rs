@@ -10,6 +10,7 @@ pub fn row_norm_scratch_len(p: &RowNorm) -> usize {
 }
 
 /// See [`super::reference::row_norm`].
+#[inline(always)]
 pub fn row_norm(p: &RowNorm, x: &[i32], gamma: &[i16], out: &mut [i16], products: &mut [i32]) -> Option<()> {
     let products = products.get_mut(..p.len)?;
     let rows = side_by_side((x, p.len), (out, p.len.checked_add(HEADER)?));
