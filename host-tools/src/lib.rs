@@ -13,9 +13,9 @@
 //! | [`mod@convert`] | all of that in order |
 //!
 //! [`interpreter`] runs a `.teff` on real numbers. Beside it stand [`data`] (sample sets), [`report`] (accuracy, per-layer
-//! error, costs), [`board`] (emulated boards), [`host_bench`] (CPU time here), [`compare`] (a device against this computer, step by step), [`update`] (signed
-//! models for devices in the field), [`mod@line`] (serial lines), [`project`] (new firmware), and
-//! [`cli`], which holds one file a subcommand of `teff`.
+//! error, costs), [`board`] (emulated boards), [`host_bench`] (CPU time here), [`compare`] (a device against this computer,
+//! step by step), [`update`] (signed models for devices in the field), [`mod@line`] (serial lines), [`project`] (new
+//! firmware), [`mod@deploy`] (programs for a Raspberry Pi), and [`cli`], which holds one file a subcommand of `teff`.
 //!
 //! The tools link the very runtime that a board runs: what they compute is what the board will compute.
 pub mod aligned;
@@ -25,6 +25,7 @@ pub mod cli;
 pub mod compare;
 pub mod convert;
 pub mod data;
+pub mod deploy;
 pub mod emit;
 pub mod host_bench;
 pub mod import;

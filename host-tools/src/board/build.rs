@@ -79,7 +79,7 @@ fn lock() -> Result<File> {
 }
 
 /// The Cargo that runs this program, or else the one on the path.
-pub(super) fn cargo() -> Command {
+pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // Of the package that is running, not of the one that is built.
     cargo.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_BUILD_TARGET");

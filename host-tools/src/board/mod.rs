@@ -39,7 +39,7 @@ mod process;
 mod repository;
 
 pub use availability::{availability, program_runs, target_availability};
-pub(crate) use build::COMPARING;
+pub(crate) use build::{COMPARING, cargo};
 pub use build::{build, build_binary, build_comparing, build_hardware};
 pub use count::Count;
 pub use elf::{Elf, Size};

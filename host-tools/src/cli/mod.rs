@@ -8,6 +8,7 @@ mod bench;
 mod compare;
 mod convert;
 mod demo;
+mod deploy;
 mod eval;
 mod flash;
 mod generate;
@@ -50,6 +51,7 @@ enum Command {
     New(new::Args),
     Compare(compare::Args),
     Flash(flash::Args),
+    Deploy(deploy::Args),
     Keygen(keygen::Args),
     Sign(sign::Args),
     Push(push::Args),
@@ -69,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::New(args) => new::main(&args),
         Command::Compare(args) => compare::main(&args),
         Command::Flash(args) => flash::main(&args),
+        Command::Deploy(args) => deploy::main(&args),
         Command::Keygen(args) => keygen::main(&args),
         Command::Sign(args) => sign::main(&args),
         Command::Push(args) => push::main(&args),

@@ -1,0 +1,192 @@
+//! The program for the Raspberry Pi: its package, and the program itself under qemu-aarch64.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::slice;
+
+use teff::{Model, Session};
+use teff_tests::{in_ci, root, skip, slow};
+use teff_tools::aligned::AlignedBytes;
+use teff_tools::board::{self, linux};
+use teff_tools::compare::{Serial, compare};
+use teff_tools::deploy::{self, Step};
+use teff_tools::line;
+
+const FRAMES: usize = 20;
+
+#[test]
+fn the_program_and_its_package() {
+    if !slow("the program for the Raspberry Pi") {
+        return;
+    }
+    let steps = deploy::package_steps(&repository());
+    // It runs under an emulator here, which `teff deploy` does not need.
+    let missing = deploy::missing(&steps).into_iter().chain(linux::availability().err()).collect::<Vec<_>>().join("; ");
+    if !missing.is_empty() {
+        assert!(!in_ci(), "the program for the Raspberry Pi cannot be tested, and in CI nothing is skipped: {missing}");
+        return skip("the program for the Raspberry Pi", &missing);
+    }
+    fs::create_dir_all(deploy::package_path(&repository()).parent().expect("it has one")).expect("a folder");
+    steps.iter().try_for_each(Step::run).unwrap_or_else(|error| panic!("{error:#}"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = the_package_is_complete(folder.path());
+    frames_give_the_bits_of_this_machine(&program, folder.path());
+    a_pc_compares_step_by_step(&program);
+    what_is_wrong_is_said(&program);
+}
+
+/// Unpacks it to `folder`; gives the program that is in it.
+fn the_package_is_complete(folder: &Path) -> PathBuf {
+    let package = deploy::package_path(&repository());
+    let dpkg = |arguments: &[&str]| {
+        let output = Command::new("dpkg-deb").args(arguments).arg(&package).output().expect("dpkg-deb is there");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let field = |name: &str| {
+        let output = Command::new("dpkg-deb").arg("--field").arg(&package).arg(name).output().expect("dpkg-deb runs");
+        String::from_utf8(output.stdout).expect("text").trim().to_string()
+    };
+    assert_eq!(
+        (field("Package"), field("Architecture"), field("Depends")),
+        ("teff-pi".into(), "arm64".into(), "".into())
+    );
+    let contents = dpkg(&["--contents"]);
+    for (mode, path) in [
+        ("-rwxr-xr-x", "./usr/bin/teff-pi"),
+        ("-rw-r--r--", "./usr/lib/systemd/system/teff-pi.service"),
+        ("-rw-r--r--", "./etc/teff/teff-pi.toml"),
+        ("-rw-r--r--", "./usr/share/teff/model.teff"),
+    ] {
+        let found = contents.lines().any(|line| line.starts_with(mode) && line.ends_with(path));
+        assert!(found, "{mode} {path} is not in\n{contents}");
+    }
+    let unpacked = Command::new("dpkg-deb").arg("--raw-extract").arg(&package).arg(folder).status();
+    assert!(unpacked.expect("dpkg-deb runs").success());
+    let control = fs::read_to_string(folder.join("DEBIAN/conffiles")).expect("the list of configuration files");
+    assert_eq!(control.trim(), "/etc/teff/teff-pi.toml");
+    let unit = fs::read_to_string(folder.join("usr/lib/systemd/system/teff-pi.service")).expect("the unit");
+    assert!(unit.contains("ExecStart=/usr/bin/teff-pi --config /etc/teff/teff-pi.toml run"), "{unit}");
+    assert_eq!(fs::read(folder.join("usr/share/teff/model.teff")).ok(), fs::read(model_path()).ok());
+    folder.join("usr/bin/teff-pi")
+}
+
+fn frames_give_the_bits_of_this_machine(program: &Path, folder: &Path) {
+    let (frames, expected) = workload();
+    fs::write(folder.join("frames.bin"), &frames).expect("a file");
+    let config = "application = \"digits\"\nmodels = [\"missing.teff\", \"usr/share/teff/model.teff\"]\n\
+                  frames = \"frames.bin\"\nresults = \"results.bin\"\n";
+    fs::write(folder.join("config.toml"), config).expect("a file");
+    for cpu in linux::CPUS {
+        let output = emulator(cpu, program).args(["--config", "config.toml", "run"]).current_dir(folder).output();
+        let output = output.expect("the emulator runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{cpu}: {said}");
+        assert!(
+            fs::read(folder.join("results.bin")).expect("results") == expected,
+            "{cpu}: not the bits of this machine"
+        );
+        assert!(said.contains("not run: cannot read the model missing.teff"), "{said}");
+        assert!(said.contains("every step as on the PC"), "{said}");
+        let last = format!("{FRAMES} frames, output CRC-32 {:08x}", teff::crc32(&expected));
+        assert!(said.trim_end().ends_with(&last), "{said}");
+    }
+    // Through pipes, and as text.
+    let mut child = emulator(linux::CPUS[0], program);
+    let model = model_path();
+    child.args(["digits", "--format", "text", "--model"]).arg(&model).current_dir(folder);
+    let mut child =
+        child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    child.stdin.take().expect("a pipe").write_all(&frames).expect("it reads");
+    let text = String::from_utf8(child.wait_with_output().expect("it ends").stdout).expect("text");
+    let highest = |output: &[u8]| {
+        let values: Vec<i8> = output.iter().map(|&byte| byte.cast_signed()).collect();
+        let best = *values.iter().max().expect("ten of them");
+        values.iter().position(|&value| value == best).expect("it is there")
+    };
+    let found: Vec<usize> = text.lines().map(|line| line[..1].parse().expect("a digit")).collect();
+    assert_eq!(found, expected.chunks(10).map(highest).collect::<Vec<_>>());
+}
+
+fn a_pc_compares_step_by_step(program: &Path) {
+    let mut served = emulator(linux::CPUS[1], program);
+    served.args(["compare", "--line", "tcp:127.0.0.1:0", "--model"]).arg(model_path());
+    let served = served.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut served = Stopped(served.expect("the emulator starts"));
+    let mut messages = BufReader::new(served.0.stderr.take().expect("a pipe"));
+    let address = messages.by_ref().lines().find_map(|line| {
+        let line = line.expect("text");
+        line.strip_prefix("waiting for a connection on ").map(str::to_string)
+    });
+    let mut line = line::open(&format!("tcp:{}", address.expect("an address")), 0).expect("it listens");
+    let file = AlignedBytes::from(fs::read(model_path()).expect("the shipped model").as_slice());
+    let model = Model::verify(&file).expect("it is valid");
+    let input = workload().0[..784].to_vec();
+    let mut device = Serial::new(&mut *line, indicatif::ProgressBar::hidden());
+    let comparison = compare(&model, slice::from_ref(&input), &mut device).unwrap_or_else(|error| panic!("{error:#}"));
+    assert_eq!((comparison.steps, comparison.difference), (model.step_count(), None));
+}
+
+fn what_is_wrong_is_said(program: &Path) {
+    let why = |arguments: &[&str]| {
+        let output = emulator(linux::CPUS[0], program).args(arguments).stdin(Stdio::null()).output();
+        let output = output.expect("the emulator runs");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        String::from_utf8(output.stderr).expect("text")
+    };
+    let model = model_path();
+    let model = model.to_str().expect("text");
+    assert!(why(&["digits"]).contains("no model is named"));
+    let camera = why(&["digits", "--model", model, "--frames", "camera:/dev/video-none"]);
+    assert!(camera.contains("there is no camera at /dev/video-none"), "{camera}");
+    let text = repository().join("README.md");
+    let refused = why(&["check", text.to_str().expect("text")]);
+    assert!(refused.contains("README.md is not valid"), "{refused}");
+}
+
+/// A process that does not outlive the test.
+struct Stopped(Child);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn emulator(cpu: &str, program: &Path) -> Command {
+    let mut emulator = Command::new("qemu-aarch64");
+    emulator.args(["-cpu", cpu]).arg(program);
+    emulator
+}
+
+fn repository() -> PathBuf {
+    board::repository().expect("the tests are in it")
+}
+
+fn model_path() -> PathBuf {
+    fs::canonicalize(root().join("models/lightcnn-mnist/model.teff")).expect("the shipped model")
+}
+
+/// Frames of noise, and the outputs that this machine computes for them.
+fn workload() -> (Vec<u8>, Vec<u8>) {
+    let file = AlignedBytes::from(fs::read(model_path()).expect("the shipped model").as_slice());
+    let model = Model::verify(&file).expect("it is valid");
+    let mut memory = AlignedBytes::zeroed(model.memory_len());
+    let mut session = Session::new(&model, &mut memory).expect("the memory is large enough");
+    let mut seed = 1_u32;
+    let (mut frames, mut outputs) = (Vec::new(), Vec::new());
+    for _ in 0..FRAMES {
+        for byte in session.input(0).expect("an input").iter_mut() {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *byte = seed.to_be_bytes()[0];
+            frames.push(*byte);
+        }
+        session.run().expect("it runs");
+        outputs.extend_from_slice(session.output(0).expect("an output"));
+    }
+    (frames, outputs)
+}
