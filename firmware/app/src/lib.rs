@@ -8,6 +8,7 @@
 //! | [`conformance`] | runs the self-tests of a stream of models |
 //! | [`digits`] | runs the model on each frame of a stream and writes the outputs |
 //! | [`spectra`] | runs the fixed-point front end on frames of sound |
+//! | [`vibration`] | scores the spectra of an accelerometer and raises an alarm |
 //! | [`markers`] | the two functions between which instructions are counted |
 //!
 //! Errors are returned with their cause; nothing here panics. Logs go through `defmt` under the feature of that name.
@@ -24,5 +25,6 @@ pub mod digits;
 mod error;
 pub mod markers;
 pub mod spectra;
+pub mod vibration;
 
 pub use error::Error;

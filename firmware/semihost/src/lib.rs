@@ -22,6 +22,7 @@ use teff_app::compare;
 use teff_app::conformance::{self, Buffer};
 use teff_app::digits::{self, Board, Embedded};
 use teff_app::spectra;
+use teff_app::vibration::{self, sensor::Recording, spectrum::BandEnergies};
 
 /// Runs the application that the features name, and exits: `compare`, else digits.
 pub fn run<P: OutputPin>(embedded: Embedded, memory: &mut [u8], busy: P) -> ! {
@@ -76,6 +77,20 @@ pub fn run_spectra() -> ! {
         Err(error) => fail(&error),
     };
     if let Err(error) = spectra::run(frames, results) {
+        fail(&error);
+    }
+    check_stack();
+    succeed()
+}
+
+/// Runs the vibration application on the recording in the file of frames, and exits.
+pub fn run_vibration<P: OutputPin>(embedded: Embedded, memory: &mut [u8], energies: &mut BandEnergies, alarm: P) -> ! {
+    let (recording, results) = match open() {
+        Ok(files) => files,
+        Err(error) => fail(&error),
+    };
+    let board = vibration::Board { sensor: Recording(recording), results, level: Unconnected, alarm };
+    if let Err(error) = vibration::run(embedded, memory, energies, board) {
         fail(&error);
     }
     check_stack();

@@ -21,3 +21,17 @@ impl OutputPin for Unconnected {
         Ok(())
     }
 }
+
+impl embedded_hal::pwm::ErrorType for Unconnected {
+    type Error = Infallible;
+}
+
+impl embedded_hal::pwm::SetDutyCycle for Unconnected {
+    fn max_duty_cycle(&self) -> u16 {
+        u16::MAX
+    }
+
+    fn set_duty_cycle(&mut self, _duty: u16) -> Result<(), Infallible> {
+        Ok(())
+    }
+}

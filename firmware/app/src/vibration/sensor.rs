@@ -1,0 +1,100 @@
+//! Where samples come from: accelerometers, or a recording.
+//!
+//! Both accelerometers are used with their FIFO of 32 samples, so that none is lost while a spectrum is computed, which
+//! may take 20 ms.
+
+use core::fmt::{self, Debug, Display};
+
+use embedded_io::Read;
+
+use super::spectrum::Sample;
+
+#[cfg(feature = "accelerometers")]
+mod adxl345;
+#[cfg(feature = "accelerometers")]
+mod lis3dh;
+
+#[cfg(feature = "accelerometers")]
+pub use adxl345::Adxl345;
+#[cfg(feature = "accelerometers")]
+pub use lis3dh::{BusError, Lis3dh};
+
+/// Gives samples at a constant rate.
+pub trait Sensor {
+    /// What may go wrong.
+    type Error: Debug;
+
+    /// Waits for the next sample. `None`: there will be no more.
+    ///
+    /// # Errors
+    /// If the sensor does not answer, or has nothing to say for much longer than a sample takes.
+    fn sample(&mut self) -> Result<Option<Sample>, Self::Error>;
+}
+
+/// A recording: x, y and z of each sample, i16 little-endian.
+#[derive(Debug)]
+pub struct Recording<R>(pub R);
+
+/// Why a recording cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordingError<E> {
+    /// The stream could not be read.
+    Read(E),
+    /// It ended within a sample.
+    Partial,
+}
+
+impl<R: Read> Sensor for Recording<R> {
+    type Error = RecordingError<R::Error>;
+
+    fn sample(&mut self) -> Result<Option<Sample>, Self::Error> {
+        let mut bytes = [0; 6];
+        let mut found = 0;
+        while let Some(rest) = bytes.get_mut(found..).filter(|rest| !rest.is_empty()) {
+            match self.0.read(rest).map_err(RecordingError::Read)? {
+                0 if found == 0 => return Ok(None),
+                0 => return Err(RecordingError::Partial),
+                count => found = found.saturating_add(count),
+            }
+        }
+        let mut sample = Sample::default();
+        for (x, &bytes) in sample.iter_mut().zip(bytes.as_chunks().0) {
+            *x = i16::from_le_bytes(bytes);
+        }
+        Ok(Some(sample))
+    }
+}
+
+/// Why an accelerometer gives no sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SensorError<E> {
+    /// Another device answers at this address: its identity, and the sensor's.
+    Identity {
+        /// What the device says.
+        found: u8,
+        /// What the sensor would say.
+        expected: u8,
+    },
+    /// The bus, as the driver tells.
+    Driver(E),
+    /// No sample within a tenth of a second.
+    Silent,
+}
+
+impl<E: Debug> Display for SensorError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Identity { found, expected } => {
+                write!(f, "the device says that it is {found:#04x}, not {expected:#04x}: check address and wiring")
+            }
+            Self::Driver(error) => write!(f, "the sensor does not answer: {error:?}"),
+            Self::Silent => write!(f, "the sensor has no sample for a tenth of a second: check its supply"),
+        }
+    }
+}
+
+/// Microseconds between two looks into an empty FIFO, and looks before giving up.
+#[cfg(feature = "accelerometers")]
+const WAIT_US: u32 = 200;
+#[cfg(feature = "accelerometers")]
+const LOOKS: u32 = 500;
