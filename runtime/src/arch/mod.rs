@@ -25,6 +25,7 @@ pub use crate::kernels::attention::dsp as attention;
 #[cfg(not(any(teff_core = "dsp", target_arch = "x86_64")))]
 pub use crate::kernels::attention::portable as attention;
 pub use crate::kernels::choice::portable as choice;
+#[cfg(not(target_arch = "x86_64"))]
 pub use crate::kernels::elementwise::portable as elementwise;
 pub use crate::kernels::energy::portable as energy;
 pub use crate::kernels::index::portable as index;
@@ -49,7 +50,7 @@ pub use crate::kernels::rows::portable as rows;
 pub use crate::kernels::scan::portable as scan;
 pub use crate::kernels::softmax::portable as softmax;
 #[cfg(target_arch = "x86_64")]
-pub use x86::{attention, row_linear, rows};
+pub use x86::{attention, elementwise, row_linear, rows};
 
 #[cfg(not(any(teff_core = "v6m", all(target_arch = "riscv32", target_feature = "m"))))]
 pub use crate::kernels::dot::block4 as dot4;
@@ -64,8 +65,9 @@ pub use crate::kernels::dot::dot4_wide;
 use crate::fixed::{self, Multiplier, Rounding};
 use crate::kernels::conv::planar::{Channel, Outputs};
 use crate::kernels::conv::{self, Conv2d, DepthwiseConv2d, Window};
+use crate::kernels::elementwise::Add;
 use crate::kernels::linear::{self, FullyConnected};
-use crate::kernels::{Element, PerChannel, Unary};
+use crate::kernels::{Binary, Element, PerChannel, Unary};
 
 #[cfg(not(teff_core = "dsp"))]
 pub use crate::kernels::conv::planar::gather_plain as gather_plane;
@@ -190,6 +192,11 @@ pub trait Products: Element {
         }
     }
 
+    /// See [`crate::kernels::elementwise::reference::add`].
+    fn add(p: &Add<Self>, operands: Binary<'_, Self>) -> Option<()> {
+        elementwise::add(p, operands)
+    }
+
     /// See [`linear::reference::fully_connected`].
     fn fully_connected(
         p: &FullyConnected<Self>,
@@ -221,10 +228,14 @@ impl Products for i8 {
 
     fn depthwise_conv2d(
         p: &DepthwiseConv2d<Self>,
-        operands: Unary<'_, Self>,
+        #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))] mut operands: Unary<'_, Self>,
         w: &[i8],
         scratch: &mut [u8],
     ) -> Option<()> {
+        #[cfg(target_arch = "x86_64")]
+        if x86::depthwise::depthwise_conv2d(p, &mut operands, w).is_some() {
+            return Some(());
+        }
         if conv::planar::applies(&p.window, p.multiplier) {
             return conv::planar::depthwise_conv2d(p, operands, w, scratch);
         }
@@ -234,6 +245,35 @@ impl Products for i8 {
             return Some(());
         }
         conv::portable::depthwise_conv2d(p, x, w, out, elements(scratch))
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn add(p: &Add<Self>, mut operands: Binary<'_, Self>) -> Option<()> {
+        match x86::sums::add(p, &mut operands) {
+            Some(()) => Some(()),
+            None => elementwise::add(p, operands),
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn conv2d(p: &Conv2d<Self>, mut operands: Unary<'_, Self>, w: &[i8], scratch: &mut [u8]) -> Option<()> {
+        match x86::panels::conv2d(p, &mut operands, w) {
+            Some(()) => Some(()),
+            None => conv::portable::conv2d(p, operands, w, elements(scratch)),
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn fully_connected(
+        p: &FullyConnected<Self>,
+        mut operands: Unary<'_, Self>,
+        w: &[i8],
+        scratch: &mut [u8],
+    ) -> Option<()> {
+        match x86::panels::fully_connected(p, &mut operands, w) {
+            Some(()) => Some(()),
+            None => linear::portable::fully_connected(p, operands, w, elements(scratch)),
+        }
     }
 
     #[cfg(teff_core = "dsp")]

@@ -10,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{Limits, Operator};
 use super::check::{self, ensure};
-use crate::arch;
+use crate::arch::Products;
 use crate::exec::{Frame, RunError};
 use crate::format::{OpIssue, StepView};
 use crate::kernels::Element;
@@ -46,7 +46,7 @@ fn kernel<'m, E: Element>(step: &StepView<'m>, params: &Params) -> Option<elemen
     })
 }
 
-impl<E: Element> Operator for Add<E> {
+impl<E: Products> Operator for Add<E> {
     type Params = Params;
     const IN_PLACE: &'static [u8] = &[0, 1];
 
@@ -63,6 +63,6 @@ impl<E: Element> Operator for Add<E> {
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
         let p = frame.expect(kernel::<E>(&frame.step(), params))?;
-        arch::elementwise::add(&p, frame.binary()?).ok_or(error)
+        E::add(&p, frame.binary()?).ok_or(error)
     }
 }

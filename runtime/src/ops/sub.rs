@@ -9,12 +9,12 @@ use super::add::Add;
 pub use super::add::Params;
 use crate::exec::{Frame, RunError};
 use crate::format::{OpIssue, StepView};
-use crate::kernels::Element;
+use crate::arch::Products;
 
 /// The operator.
 pub struct Sub<E>(PhantomData<E>);
 
-impl<E: Element> Operator for Sub<E> {
+impl<E: Products> Operator for Sub<E> {
     type Params = Params;
     const IN_PLACE: &'static [u8] = Add::<E>::IN_PLACE;
 

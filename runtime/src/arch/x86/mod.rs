@@ -4,9 +4,14 @@
 //! (`-Ctarget-feature`, `-Ctarget-cpu`), or, with the feature `std`, asked of it once; otherwise the plain kernels run.
 
 pub mod attention;
+pub mod depthwise;
+pub mod elementwise;
+pub mod panels;
 pub mod row_linear;
 pub mod rows;
+pub mod sums;
 mod vector;
+mod vnni;
 
 /// Whether the processor has AVX2.
 #[inline(always)]

@@ -189,6 +189,35 @@ mod dsp {
     }
 }
 
+/// What the operators run on this machine.
+mod native {
+    pub(super) use super::portable::{conv2d_scratch_len, depthwise_conv2d_scratch_len};
+    use super::*;
+    use crate::arch::Products;
+
+    pub(super) fn conv2d(p: &Conv2d<i8>, x: &[i8], w: &[i8], out: &mut [i8], _: &mut [i8]) -> Option<()> {
+        let mut scratch = crate::Aligned([0; 1 << 15]);
+        every_place(p, x, out, |operands| i8::conv2d(p, operands, w, &mut scratch.0))
+    }
+
+    pub(super) fn depthwise_conv2d(
+        p: &DepthwiseConv2d<i8>,
+        x: &[i8],
+        w: &[i8],
+        out: &mut [i8],
+        _: &mut [i32],
+    ) -> Option<()> {
+        let scratch = &mut crate::Aligned([0; 1 << 15]).0;
+        i8::depthwise_conv2d(p, Unary::Apart(x, out), w, scratch)?;
+        if i8::depthwise_in_place(&p.window, p.multiplier) {
+            let mut other = x.to_vec();
+            i8::depthwise_conv2d(p, Unary::InPlace(&mut other), w, scratch)?;
+            assert_eq!(other, out, "in place");
+        }
+        Some(())
+    }
+}
+
 /// The windows that the fast kernel of depthwise convolutions knows, over images wide enough for several tiles.
 #[test]
 fn depthwise_3x3_gives_the_bits_of_the_reference() {
@@ -214,9 +243,13 @@ fn depthwise_3x3_gives_the_bits_of_the_reference() {
         reference::depthwise_conv2d(&p, &x, &w, &mut expected).unwrap();
         dsp::depthwise_conv2d(&p, &x, &w, &mut found, &mut vec![0; channels]).unwrap();
         assert_eq!(expected, found, "seed {seed}: {p:?}");
+        found.fill(0);
+        native::depthwise_conv2d(&p, &x, &w, &mut found, &mut []).unwrap();
+        assert_eq!(expected, found, "seed {seed}: {p:?}");
     }
 }
 
 kernel_tests!(portable_s8: portable of i8);
 kernel_tests!(dsp_s8: dsp of i8);
+kernel_tests!(native_s8: native of i8);
 kernel_tests!(portable_s16: portable of i16);

@@ -8,6 +8,7 @@ use crate::kernels::{Accumulator, Binary, Element, Unary};
 /// See [`super::reference::add`].
 ///
 /// The zero points' share of the sum is computed once.
+#[inline(always)]
 pub fn add<E: Element>(p: &Add<E>, operands: Binary<'_, E>) -> Option<()> {
     let share = |sum: E::Sum, term: &Term| sum.plus_product(term.zero_point.wrapping_neg(), term.mult);
     let zero = share(share(E::Sum::default(), &p.a), &p.b);
@@ -18,6 +19,7 @@ pub fn add<E: Element>(p: &Add<E>, operands: Binary<'_, E>) -> Option<()> {
 }
 
 /// See [`super::reference::add_tflite`].
+#[inline(always)]
 pub fn add_tflite(p: &AddTfLite, operands: Binary<'_, i8>) -> Option<()> {
     let [a_zero, b_zero] = p.zero_points;
     // The signs of the operands with the larger and the smaller scale.

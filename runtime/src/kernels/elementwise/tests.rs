@@ -3,6 +3,7 @@
 use std::{vec, vec::Vec};
 
 use super::*;
+use crate::arch::Products;
 use crate::fixed::{MAX_SHIFT, MIN_MULTIPLIER};
 use crate::kernels::nest::elements;
 use crate::kernels::testing::Random;
@@ -101,8 +102,8 @@ fn both_forms<E: Element>(
     }
 }
 
-/// The sums of [`portable`], the one variant there is.
-fn sums<E: Element>() {
+/// The sums of [`portable`], and those that this machine runs.
+fn sums<E: Products>() {
     for seed in 0..4_000 {
         let random = &mut Random(seed);
         let out = shape(random);
@@ -114,6 +115,7 @@ fn sums<E: Element>() {
         std::println!("seed {seed}: {p:?}");
         let reference = |a: &[E], b: &[E], y: &mut [E]| reference::add(&p, a, b, y).unwrap();
         every_form(random, &p.shape, reference, |operands| super::portable::add(&p, operands));
+        every_form(random, &p.shape, reference, |operands| E::add(&p, operands));
     }
 }
 
@@ -144,6 +146,7 @@ fn sums_of_tflite_give_the_bits_of_the_reference() {
         std::println!("seed {seed}: {p:?}");
         let reference = |a: &[i8], b: &[i8], y: &mut [i8]| reference::add_tflite(&p, a, b, y).unwrap();
         every_form(random, &p.shape, reference, |operands| super::portable::add_tflite(&p, operands));
+        every_form(random, &p.shape, reference, |operands| crate::arch::elementwise::add_tflite(&p, operands));
     }
 }
 

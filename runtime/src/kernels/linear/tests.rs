@@ -137,7 +137,18 @@ mod dsp {
     }
 }
 
+/// What the operators run on this machine.
+mod native {
+    use super::*;
+    use crate::arch::Products;
+
+    pub(super) fn fully_connected(p: &FullyConnected<i8>, x: &[i8], w: &[i8], out: &mut [i8]) -> Option<()> {
+        every_place(p, x, out, |operands| i8::fully_connected(p, operands, w, &mut vec![0; 8 * p.inputs + 64]))
+    }
+}
+
 kernel_tests!(portable_s8: portable of i8);
 kernel_tests!(dsp_s8: dsp of i8);
+kernel_tests!(native_s8: native of i8);
 kernel_tests!(portable_s16: portable of i16);
 kernel_tests!(portable_s32: portable of i32);
