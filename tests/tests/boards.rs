@@ -181,8 +181,16 @@ fn every_operator_gives_the_same_bits_everywhere() {
     for (_, file) in &files {
         stream.extend((file.len() as u32).to_le_bytes().iter().chain(&file[..]).map(|&byte| byte.cast_signed()));
     }
-    for name in ["mps2-an386", "riscv-virt-imac", "riscv-virt-imc"] {
-        let board = board(name);
+    // A microbit has no room for the cases: code for Armv6-M runs on a larger machine, whose core executes it too.
+    let m0 = Board {
+        name: "mps2-an385-m0",
+        target: "thumbv6m-none-eabi",
+        machine: &["-machine", "mps2-an385"],
+        ..*board("mps2-an386")
+    };
+    let others = ["mps2-an386", "riscv-virt-imac", "riscv-virt-imc"].map(board);
+    for board in others.into_iter().chain([&m0]) {
+        let name = board.name;
         if !available(&format!("every operator on {name}"), board::availability(board)) {
             continue;
         }

@@ -114,12 +114,14 @@ pub fn plan(program: &Program, scratch_lens: &[usize]) -> Plan {
 }
 
 /// [`plan`], in which steps get the scratch memory that they wish for, as long as the arena grows by no more than
-/// 1/16 in all.
+/// 1/16 in all, or by 256 bytes if that is more.
 pub fn plan_with_wishes(program: &Program, needs: &[usize]) -> Plan {
     /// Speed may cost this part of the arena.
     const GROWTH: usize = 16;
+    /// In a small arena it may cost this many bytes: what widens a vector of 128 elements.
+    const SMALL_GROWTH: usize = 256;
     let tight = plan(program, needs);
-    let limit = tight.arena_len + tight.arena_len / GROWTH;
+    let limit = tight.arena_len + (tight.arena_len / GROWTH).max(SMALL_GROWTH);
     let mut lens: Vec<usize> =
         program.steps.iter().zip(needs).map(|(step, &need)| step.scratch_wish.max(need)).collect();
     let all = plan(program, &lens);

@@ -17,6 +17,10 @@ pub mod mve;
 mod rv32;
 #[cfg(teff_core = "v6m")]
 mod v6m;
+#[cfg(teff_core = "v6m")]
+mod v6m_planes;
+#[cfg(teff_core = "v6m")]
+mod v6m_results;
 #[cfg(target_arch = "x86_64")]
 pub mod x86;
 
@@ -69,12 +73,14 @@ use crate::kernels::elementwise::Add;
 use crate::kernels::linear::{self, FullyConnected};
 use crate::kernels::{Binary, Element, PerChannel, Unary};
 
-#[cfg(not(teff_core = "dsp"))]
+#[cfg(not(any(teff_core = "dsp", teff_core = "v6m")))]
 pub use crate::kernels::conv::planar::gather_plain as gather_plane;
 #[cfg(not(teff_mve))]
 pub use crate::kernels::linear::dsp::vectors;
 #[cfg(teff_mve)]
 pub use mve::vectors;
+#[cfg(teff_core = "v6m")]
+pub use {v6m_planes::gather_plane, v6m_results::vector_rounding};
 
 /// Whether matrix products are fastest for blocks of vectors.
 pub const VECTOR_BLOCKS: bool = cfg!(not(teff_mve));
@@ -106,6 +112,10 @@ pub fn tile3x3(
         }
         conv::planar::tile3x3_plain::<PITCH, STRIDE>(channel, plane, outputs, y)
     }
+    #[cfg(teff_core = "v6m")]
+    if v6m_planes::tile3x3(channel, plane, pitch, stride, outputs, y).is_some() {
+        return Some(());
+    }
     #[cfg(teff_mve)]
     if mve::tile3x3(channel, plane, pitch, stride, outputs, y).is_some() {
         return Some(());
@@ -120,14 +130,33 @@ pub fn tile3x3(
     }
 }
 
-/// How vector instructions round with all of these shifts, if they do: asked once for many results.
-#[cfg(not(teff_mve))]
+/// How the kernels in assembler round with all of these shifts, if they do: asked once for many results.
+#[cfg(not(any(teff_mve, teff_core = "v6m")))]
 pub const fn vector_rounding(_shifts: &[u8]) -> Option<Rounding> {
     None
 }
 
 #[cfg(teff_mve)]
 pub use mve::vector_rounding;
+
+/// Results of an int8 vector and rows of weights, from output channel `first` on, four at a time: how many there are.
+/// `rounding` is what [`vector_rounding`] says of all shifts.
+#[cfg_attr(not(teff_core = "v6m"), allow(unused_variables))]
+#[inline(always)]
+pub fn row_quads(
+    requant: &PerChannel<i8>,
+    rounding: Option<Rounding>,
+    first: usize,
+    x: &[i8],
+    w: &[i8],
+    out: &mut [i8],
+) -> usize {
+    #[cfg(teff_core = "v6m")]
+    if let Some(done) = rounding.and_then(|rounding| v6m_results::row_quads(requant, rounding, first, x, w, out)) {
+        return done;
+    }
+    0
+}
 
 /// See [`PerChannel::finish_all`]; `rounding` is what [`vector_rounding`] says of the shifts.
 #[cfg_attr(not(teff_mve), allow(unused_variables))]
@@ -137,6 +166,25 @@ pub fn finish_all(requant: &PerChannel<i8>, rounding: Option<Rounding>, acc: &[i
         return;
     }
     requant.finish_all(acc, out);
+}
+
+/// Copies `rows` lines of `len` elements each, `row_step` apart in `from`, to fill `to`. `None` if there are not so many.
+#[cfg_attr(not(teff_core = "v6m"), allow(unused_variables))]
+#[inline(always)]
+pub fn copy_lines<E: Element>(from: &[E], row_step: usize, [rows, len]: [usize; 2], to: &mut [E]) -> Option<()> {
+    #[cfg(teff_core = "v6m")]
+    {
+        let size = size_of::<E>();
+        v6m_planes::copy_rows(from.as_bytes(), row_step * size, [rows, len * size], to.as_mut_bytes())
+    }
+    #[cfg(not(teff_core = "v6m"))]
+    {
+        for (i, line) in to.chunks_exact_mut(len.max(1)).enumerate() {
+            let values = from.get(i * row_step..)?.get(..line.len())?;
+            line.iter_mut().zip(values).for_each(|(to, &from)| *to = from);
+        }
+        Some(())
+    }
 }
 
 /// The high 32 bits of the product: `⌊a · b / 2^32⌋`.

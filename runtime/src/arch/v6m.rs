@@ -20,6 +20,7 @@ macro_rules! four_products {
         )
     };
 }
+pub(super) use four_products;
 
 /// `Σ_i w_r[i] · x[i]` for four rows r of `w`, each as long as `x`.
 ///

@@ -1,13 +1,27 @@
 //! Dot products of activations and int8 weights: the inner loop of convolutions and fully connected layers.
 
 use super::{Accumulator, Element, PerChannel};
+use crate::fixed::Rounding;
 
 /// Output channels `first …` of one input vector: `out[o] = finish(bias[first + o] + Σ_i w[o,i] · x[i])`.
 ///
-/// `w` holds a row of `x.len()` weights for each element of `out`. Four rows share one pass over `x`.
+/// `w` holds a row of `x.len()` weights for each element of `out`. Four rows share one pass over `x`. `rounding` is what
+/// [`crate::arch::vector_rounding`] says of the shifts.
 #[inline(always)]
-pub fn rows<E: Element>(requant: &PerChannel<E>, first: usize, x: &[E], w: &[i8], out: &mut [E]) -> Option<()> {
+pub fn rows<E: Element>(
+    requant: &PerChannel<E>,
+    rounding: Option<Rounding>,
+    first: usize,
+    x: &[E],
+    w: &[i8],
+    out: &mut [E],
+) -> Option<()> {
     let depth = x.len();
+    let done = E::row_quads(requant, rounding, first, x, w, out);
+    if done == out.len() {
+        return Some(());
+    }
+    let (first, w, out) = (first + done, w.get(done * depth..)?, out.get_mut(done..)?);
     let mut channels = requant.channels().skip(first);
     let mut quads = out.chunks_exact_mut(4);
     let mut weights = w;

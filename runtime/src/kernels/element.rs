@@ -4,7 +4,8 @@ use core::fmt::Debug;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::fixed::{self, Multiplier};
+use super::PerChannel;
+use crate::fixed::{self, Multiplier, Rounding};
 pub use crate::format::DataType;
 
 /// An element of an activation: int8 with any zero point, or int16 or int32 with zero point 0. Only what lies between the
@@ -54,6 +55,19 @@ pub trait Element: Copy + Ord + Default + Debug + FromBytes + IntoBytes + Immuta
     #[inline(always)]
     fn dot4(x: &[Self], w: [&[i8]; 4]) -> [i32; 4] {
         super::dot::block4(x, w)
+    }
+
+    /// See [`crate::arch::row_quads`].
+    #[inline(always)]
+    fn row_quads(
+        _requant: &PerChannel<Self>,
+        _rounding: Option<Rounding>,
+        _first: usize,
+        _x: &[Self],
+        _w: &[i8],
+        _out: &mut [Self],
+    ) -> usize {
+        0
     }
 }
 
@@ -105,6 +119,18 @@ impl Element for i8 {
     #[inline(always)]
     fn dot4(x: &[Self], w: [&[i8]; 4]) -> [i32; 4] {
         crate::arch::dot4(x, w)
+    }
+
+    #[inline(always)]
+    fn row_quads(
+        requant: &PerChannel<Self>,
+        rounding: Option<Rounding>,
+        first: usize,
+        x: &[Self],
+        w: &[i8],
+        out: &mut [Self],
+    ) -> usize {
+        crate::arch::row_quads(requant, rounding, first, x, w, out)
     }
 }
 

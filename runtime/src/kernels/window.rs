@@ -37,10 +37,11 @@ impl Window {
             _ => [self.input[1], self.kernel[1], self.stride[1], self.dilation[1], self.pad[1]],
         };
         let origin = o * stride;
-        let dilation = dilation.max(1);
+        // No division where there is none to do: some cores have no instruction for it.
+        let steps = |distance: usize| if dilation <= 1 { distance } else { distance.div_ceil(dilation) };
         // The first tap with origin + k·dilation ≥ pad, and the first with origin + k·dilation ≥ input + pad.
-        let start = pad.saturating_sub(origin).div_ceil(dilation).min(kernel);
-        let end = (input + pad).saturating_sub(origin).div_ceil(dilation).min(kernel);
+        let start = steps(pad.saturating_sub(origin)).min(kernel);
+        let end = steps((input + pad).saturating_sub(origin)).min(kernel);
         (start..end.max(start), (origin + start * dilation).saturating_sub(pad).min(input))
     }
 

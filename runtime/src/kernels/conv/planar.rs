@@ -216,8 +216,10 @@ impl Tile {
 #[inline(always)]
 fn weights(w: &[i8], channels: usize, flipped: bool) -> [i16; 9] {
     let mut weights = [0; 9];
-    for (to, &w) in weights.iter_mut().zip(w.iter().step_by(channels.max(1))) {
-        *to = w.into();
+    let mut at = 0;
+    for to in &mut weights {
+        *to = w.get(at).copied().unwrap_or_default().into();
+        at += channels;
     }
     let [a, b, c, d, e, f, g, h, i] = weights;
     if flipped { [a, d, g, b, e, h, c, f, i] } else { weights }

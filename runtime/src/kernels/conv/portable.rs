@@ -1,6 +1,7 @@
 //! Convolutions in plain Rust that any target runs well.
 
 use super::{Conv2d, DepthwiseConv2d, Window};
+use crate::arch::{copy_lines, vector_rounding};
 use crate::kernels::dot::rows;
 use crate::kernels::{Accumulator, Element, Unary};
 
@@ -20,6 +21,7 @@ pub fn conv2d<E: Element>(p: &Conv2d<E>, mut operands: Unary<'_, E>, w: &[i8], s
     let group_in = p.in_channels.checked_div(p.groups)?;
     let group_out = p.out_channels.checked_div(p.groups)?;
     let patch = scratch.get_mut(..depth.checked_mul(p.groups)?)?;
+    let rounding = vector_rounding(p.requant.shift);
     let (image_len, result_len) = (in_h * in_w * p.in_channels, out_h * out_w * p.out_channels);
     for n in 0..p.batch {
         for (at, (oy, ox)) in (0..out_h).flat_map(|y| (0..out_w).map(move |x| (y, x))).enumerate() {
@@ -27,9 +29,12 @@ pub fn conv2d<E: Element>(p: &Conv2d<E>, mut operands: Unary<'_, E>, w: &[i8], s
             gather(&p.window, image, p.in_channels, group_in, (oy, ox), p.pad_value, patch)?;
             let pixel = n * result_len + at * p.out_channels;
             let pixel = operands.y().get_mut(pixel..)?.get_mut(..p.out_channels)?;
-            let groups = patch.chunks_exact(depth.max(1)).zip(w.chunks_exact((depth * group_out).max(1)));
-            for ((g, (patch, w)), pixel) in groups.enumerate().zip(pixel.chunks_exact_mut(group_out.max(1))) {
-                rows(&p.requant, g * group_out, patch, w, pixel)?;
+            // Slices by multiplication: iterators over chunks divide, which takes long where no instruction does it.
+            for g in 0..p.groups {
+                let patch = patch.get(g * depth..)?.get(..depth)?;
+                let w = w.get(g * depth * group_out..)?.get(..depth * group_out)?;
+                let pixel = pixel.get_mut(g * group_out..)?.get_mut(..group_out)?;
+                rows(&p.requant, rounding, g * group_out, patch, w, pixel)?;
             }
         }
     }
@@ -38,7 +43,7 @@ pub fn conv2d<E: Element>(p: &Conv2d<E>, mut operands: Unary<'_, E>, w: &[i8], s
 
 /// Copies the window of output `(oy, ox)` to `patch`: `(groups, kernel height, kernel width, channels of a group)`.
 #[inline(always)]
-pub(super) fn gather<E: Copy>(
+pub(super) fn gather<E: Element>(
     window: &Window,
     image: &[E],
     channels: usize,
@@ -50,15 +55,16 @@ pub(super) fn gather<E: Copy>(
     let [_, in_w] = window.input;
     let [kernel_h, kernel_w] = window.kernel;
     if let (true, Some(at)) = (group_channels == channels, window.inside(oy, ox)) {
-        for (i, line) in patch.chunks_exact_mut((kernel_w * channels).max(1)).enumerate() {
-            let values = image.get((at + i * window.dilation[0] * in_w) * channels..)?.get(..line.len())?;
-            line.iter_mut().zip(values).for_each(|(to, &from)| *to = from);
-        }
-        return Some(());
+        let (line, lines) = (window.dilation[0] * in_w * channels, [kernel_h, kernel_w * channels]);
+        return copy_lines(image.get(at * channels..)?, line, lines, patch);
     }
-    let per_group = (kernel_h * kernel_w * group_channels).max(1);
-    for (g, patch) in patch.chunks_exact_mut(per_group).enumerate() {
-        for (i, line) in patch.chunks_exact_mut((kernel_w * group_channels).max(1)).enumerate() {
+    let line_len = kernel_w * group_channels;
+    let mut rest = patch;
+    let mut first = 0;
+    while first < channels && group_channels > 0 {
+        for i in 0..kernel_h {
+            let (line, others) = core::mem::take(&mut rest).split_at_mut_checked(line_len)?;
+            rest = others;
             let Some(y) = window.tap(0, oy, i) else {
                 line.fill(pad_value);
                 continue;
@@ -77,13 +83,14 @@ pub(super) fn gather<E: Copy>(
             for (j, tap) in line.chunks_exact_mut(group_channels.max(1)).enumerate() {
                 match window.tap(1, ox, j) {
                     Some(x) => {
-                        let values = row.get(x * channels + g * group_channels..)?.get(..group_channels)?;
+                        let values = row.get(x * channels + first..)?.get(..group_channels)?;
                         tap.iter_mut().zip(values).for_each(|(to, &from)| *to = from);
                     }
                     None => tap.fill(pad_value),
                 }
             }
         }
+        first += group_channels;
     }
     Some(())
 }
