@@ -99,19 +99,6 @@ pub fn tile3x3(
     outputs: &Outputs,
     y: &mut [i8],
 ) -> Option<()> {
-    #[inline(always)]
-    fn known<const PITCH: usize, const STRIDE: usize>(
-        channel: &Channel,
-        plane: &[i16],
-        outputs: &Outputs,
-        y: &mut [i8],
-    ) -> Option<()> {
-        #[cfg(all(teff_core = "dsp", not(teff_mve)))]
-        if dsp_depthwise::tile3x3::<PITCH, STRIDE>(channel, plane, outputs, y).is_some() {
-            return Some(());
-        }
-        conv::planar::tile3x3_plain::<PITCH, STRIDE>(channel, plane, outputs, y)
-    }
     #[cfg(teff_core = "v6m")]
     if v6m_planes::tile3x3(channel, plane, pitch, stride, outputs, y).is_some() {
         return Some(());
@@ -121,13 +108,45 @@ pub fn tile3x3(
         return Some(());
     }
     match (pitch, stride) {
-        (16, 1) => known::<16, 1>(channel, plane, outputs, y),
-        (32, 1) => known::<32, 1>(channel, plane, outputs, y),
-        (64, 1) => known::<64, 1>(channel, plane, outputs, y),
-        (16, 2) => known::<16, 2>(channel, plane, outputs, y),
-        (32, 2) => known::<32, 2>(channel, plane, outputs, y),
+        (16, 1) => tile_of::<16, 1>(channel, plane, outputs, y),
+        (32, 1) => tile_of::<32, 1>(channel, plane, outputs, y),
+        (64, 1) => tile_of::<64, 1>(channel, plane, outputs, y),
+        (16, 2) => tile_of::<16, 2>(channel, plane, outputs, y),
+        (32, 2) => tile_of::<32, 2>(channel, plane, outputs, y),
         _ => None,
     }
+}
+
+/// [`tile3x3`] with distances that the compiler knows.
+#[cfg(not(any(teff_core = "dsp", teff_core = "v6m")))]
+#[inline(never)]
+fn tile_of<const PITCH: usize, const STRIDE: usize>(
+    channel: &Channel,
+    plane: &[i16],
+    outputs: &Outputs,
+    y: &mut [i8],
+) -> Option<()> {
+    conv::planar::tile3x3_plain(channel, plane, PITCH, STRIDE, outputs, y)
+}
+
+/// [`tile3x3`] where the assembler does nearly all: plain Rust is for the other shifts, once for all distances.
+#[cfg(any(teff_core = "dsp", teff_core = "v6m"))]
+#[inline(always)]
+fn tile_of<const PITCH: usize, const STRIDE: usize>(
+    channel: &Channel,
+    plane: &[i16],
+    outputs: &Outputs,
+    y: &mut [i8],
+) -> Option<()> {
+    #[inline(never)]
+    fn plain(c: &Channel, plane: &[i16], [pitch, stride]: [usize; 2], to: &Outputs, y: &mut [i8]) -> Option<()> {
+        conv::planar::tile3x3_plain(c, plane, pitch, stride, to, y)
+    }
+    #[cfg(all(teff_core = "dsp", not(teff_mve)))]
+    if dsp_depthwise::tile3x3::<PITCH, STRIDE>(channel, plane, outputs, y).is_some() {
+        return Some(());
+    }
+    plain(channel, plane, [PITCH, STRIDE], outputs, y)
 }
 
 /// How the kernels in assembler round with all of these shifts, if they do: asked once for many results.

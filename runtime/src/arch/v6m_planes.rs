@@ -80,7 +80,7 @@ macro_rules! neighbour_result {
 ///
 /// 14 instructions for the four products of a tap; 35 (40) for a result; 17 for four outputs.
 #[inline(never)]
-pub fn tile3x3(
+pub(super) fn tile3x3(
     channel: &Channel,
     plane: &[i16],
     pitch: usize,
@@ -265,7 +265,7 @@ pub fn gather_plane(
 /// See [`super::copy_lines`], in bytes.
 ///
 /// 1 instruction a byte where all is aligned to words, else 3.
-pub fn copy_rows(from: &[u8], row_step: usize, [rows, len]: [usize; 2], to: &mut [u8]) -> Option<()> {
+pub(super) fn copy_rows(from: &[u8], row_step: usize, [rows, len]: [usize; 2], to: &mut [u8]) -> Option<()> {
     let (whole, last) = (len.checked_mul(rows)?, rows.checked_sub(1)?);
     if to.len() != whole || from.len() < last.checked_mul(row_step)?.checked_add(len)? {
         return None;

@@ -139,7 +139,7 @@ macro_rules! row_result {
 /// 14 instructions for 4 products, an eighth of the branch, and for a result 38 (TensorFlow Lite's rounding: 43), of which 7
 /// are a quarter of what four rows cost.
 #[inline(never)]
-pub fn row_quads(
+pub(super) fn row_quads(
     requant: &PerChannel<i8>,
     rounding: Rounding,
     first_row: usize,

@@ -247,21 +247,22 @@ pub struct Outputs {
     pub row_step: usize,
 }
 
-/// The outputs of a tile, in plain Rust.
-#[inline(never)]
-pub fn tile3x3_plain<const PITCH: usize, const STRIDE: usize>(
+/// The outputs of a tile, in plain Rust: see [`tile3x3`].
+#[inline(always)]
+pub fn tile3x3_plain(
     channel: &Channel,
     plane: &[i16],
+    pitch: usize,
+    stride: usize,
     outputs: &Outputs,
     y: &mut [i8],
 ) -> Option<()> {
-    let rows = plane.chunks(PITCH * STRIDE).take(outputs.size[0]).enumerate();
     let w = channel.weights.map(i32::from);
-    for (i, _) in rows {
-        let plane = plane.get(i * PITCH * STRIDE..)?;
+    for i in 0..outputs.size[0] {
+        let plane = plane.get(i * pitch * stride..)?;
         let pixels = y.get_mut(i * outputs.row_step..)?.chunks_mut(outputs.step.max(1)).take(outputs.size[1]);
-        for (values, pixel) in plane.windows(2 * PITCH + 3).step_by(STRIDE).zip(pixels) {
-            let (a, b) = (values.get(PITCH..)?, values.get(2 * PITCH..)?);
+        for (values, pixel) in plane.windows((2 * pitch + 3).max(1)).step_by(stride.max(1)).zip(pixels) {
+            let (a, b) = (values.get(pitch..)?, values.get(2 * pitch..)?);
             let ([a0, a1, a2, ..], [b0, b1, b2, ..], [c0, c1, c2, ..]) = (values, a, b) else { return None };
             let x = [a0, a1, a2, b0, b1, b2, c0, c1, c2];
             let sum = x.into_iter().zip(w).fold(channel.bias, |sum, (&x, w)| sum.wrapping_add(i32::from(x) * w));
