@@ -25,6 +25,8 @@ HERE = Path(__file__).resolve().parent
 VOCAB, DIM, HIDDEN, LAYERS, HEADS, KV_HEADS, CONTEXT = 512, 96, 256, 4, 6, 2, 256
 HEAD = DIM // HEADS
 BATCH, WARM_UP, PEAK_RATE, SEED = 8, 100, 4e-3, 1
+# The learning rate falls as if there were SCHEDULE steps; training ends after STEPS of them, at a third of its peak.
+STEPS, SCHEDULE = 1200, 1800
 
 
 def train_tokenizer(texts):
@@ -159,7 +161,7 @@ def save(network, tokenizer, folder, figures):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=1800)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--output", type=Path, default=HERE / "hf")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -174,7 +176,7 @@ def main():
     vectors = [p for p in network.parameters() if p.dim() == 1]
     groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.95))
-    rate = lambda step: min(1, (step + 1) / WARM_UP) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / args.steps)))
+    rate = lambda step: min(1, (step + 1) / WARM_UP) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(step / SCHEDULE, 1))))
     start = time.process_time()
     for step in range(args.steps):
         starts = torch.randint(len(ids) - CONTEXT - 1, (BATCH,))

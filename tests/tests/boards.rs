@@ -14,7 +14,9 @@ use ed25519_dalek::SigningKey;
 use ndarray::Array4;
 use ndarray_npy::NpzReader;
 use teff::{Model, Session, crc32};
+use teff_app::digits::Embedded;
 use teff_app::spectra;
+use teff_app::storyteller::{self, Settings};
 use teff_tests::cases::{self, Case};
 use teff_tests::{budget, golden, in_ci, root, skip, slow};
 use teff_tools::aligned::AlignedBytes;
@@ -230,6 +232,35 @@ fn spectra_are_the_same_on_every_architecture() {
         let counted = run.instructions.expect("this QEMU takes plugins").lengths;
         let worst = |offset| counted.iter().skip(offset).step_by(2).copied().max().unwrap_or(0);
         budget::check(&format!("dsp.{name}"), &[("rfft-512", worst(0)), ("log-mel-512-40", worst(1))]);
+    }
+}
+
+/// The storyteller's text is the PC's on every architecture: the same seed, the same story.
+#[test]
+fn stories_are_the_same_on_every_architecture() {
+    const PROMPTS: &[u8] = b"And the king said\n";
+    let path = root().join("models/storyteller/model.teff");
+    let file = fs::read(&path).expect("the shipped model");
+    let file: &'static AlignedBytes = Box::leak(Box::new(AlignedBytes::from(file.as_slice())));
+    let len = Model::verify(file).expect("a valid model").memory_len();
+    let embedded = Embedded { model: file, ops: teff::ops::ALL };
+    let mut text = vec![0; 1 << 14];
+    let mut free = text.as_mut_slice();
+    let told = storyteller::run(embedded, &mut AlignedBytes::zeroed(len), Settings::DEMO, PROMPTS, &mut free);
+    let summary = told.expect("it tells a story here");
+    let written = (1 << 14) - free.len();
+    text.truncate(written);
+    assert_eq!((summary.stories, text.starts_with(b"And the king said")), (1, true));
+    let prompts: Vec<i8> = PROMPTS.iter().map(|byte| byte.cast_signed()).collect();
+    for name in ["mps2-an386", "riscv-virt-imac"] {
+        let board = board(name);
+        if !available(name, board::availability(board)) {
+            continue;
+        }
+        let program = board::build_binary(board, &format!("{}-storyteller", board.binary), &path);
+        let run = board::run_binary(board, &program.expect("it builds"), &prompts).expect("it runs");
+        let found: Vec<u8> = run.outputs.expect("it tells a story").into_iter().map(i8::cast_unsigned).collect();
+        assert!(found == text, "{name}: another story: {:?}", String::from_utf8_lossy(&found));
     }
 }
 

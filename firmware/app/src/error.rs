@@ -2,6 +2,7 @@
 
 use core::fmt::{self, Debug, Display};
 
+use teff::lm::{LmError, TokenizerError};
 use teff::{RunError, SelfTestError, SessionError, VerifyError};
 
 /// Why an application stopped. `R`, `W` and `P` are the errors of the frames' reader, the results' writer and the pin.
@@ -36,6 +37,12 @@ pub enum Error<R, W, P> {
     Write(W),
     /// The pin could not be set.
     Pin(P),
+    /// The embedded model is no language model, or stopped.
+    Language(LmError),
+    /// The embedded model has no tokenizer, or a text has too many tokens.
+    Tokenizer(TokenizerError),
+    /// A line is too long, no UTF-8, or empty where the model's texts begin with no token of their own.
+    Prompt,
 }
 
 impl<R, W, P> From<VerifyError> for Error<R, W, P> {
@@ -73,6 +80,9 @@ impl<R: Debug, W: Debug, P: Debug> Display for Error<R, W, P> {
             Self::Run(error) => Display::fmt(error, f),
             Self::Write(error) => write!(f, "a result could not be written: {error:?}"),
             Self::Pin(error) => write!(f, "a pin could not be set: {error:?}"),
+            Self::Language(error) => Display::fmt(error, f),
+            Self::Tokenizer(error) => Display::fmt(error, f),
+            Self::Prompt => write!(f, "a line is too long, no UTF-8, or empty with a model that cannot begin a text"),
         }
     }
 }

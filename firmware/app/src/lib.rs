@@ -9,6 +9,7 @@
 //! | [`digits`] | runs the model on each frame of a stream and writes the outputs |
 //! | [`spectra`] | runs the fixed-point front end on frames of sound |
 //! | [`vibration`] | scores the spectra of an accelerometer and raises an alarm |
+//! | [`storyteller`] | continues each line of a stream with a language model, token by token |
 //! | [`markers`] | the two functions between which instructions are counted |
 //!
 //! Errors are returned with their cause; nothing here panics. Logs go through `defmt` under the feature of that name.
@@ -25,6 +26,7 @@ pub mod digits;
 mod error;
 pub mod markers;
 pub mod spectra;
+pub mod storyteller;
 pub mod vibration;
 
 pub use error::Error;

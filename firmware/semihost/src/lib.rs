@@ -23,6 +23,7 @@ use teff_app::conformance::{self, Buffer};
 use teff_app::digits::{self, Board, Embedded};
 use teff_app::spectra;
 use teff_app::vibration::{self, sensor::Recording, spectrum::BandEnergies};
+use teff_app::storyteller::{self, Settings};
 
 /// Runs the application that the features name, and exits: `compare`, else digits.
 pub fn run<P: OutputPin>(embedded: Embedded, memory: &mut [u8], busy: P) -> ! {
@@ -91,6 +92,19 @@ pub fn run_vibration<P: OutputPin>(embedded: Embedded, memory: &mut [u8], energi
     };
     let board = vibration::Board { sensor: Recording(recording), results, level: Unconnected, alarm };
     if let Err(error) = vibration::run(embedded, memory, energies, board) {
+        fail(&error);
+    }
+    check_stack();
+    succeed()
+}
+
+/// Tells a story for each line in the file of frames, and exits.
+pub fn run_storyteller(embedded: Embedded, memory: &mut [u8], settings: Settings) -> ! {
+    let (prompts, text) = match open() {
+        Ok(files) => files,
+        Err(error) => fail(&error),
+    };
+    if let Err(error) = storyteller::run(embedded, memory, settings, prompts, text) {
         fail(&error);
     }
     check_stack();

@@ -39,6 +39,7 @@ use crate::{import, passes, quantize};
   teff convert denoise.onnx --calibration frames.npz --state h_in=h_out
   teff convert quantized.tflite
   teff convert --lm folder/ --context 256 --weights 4 --text sample.txt -o model.teff
+  teff convert --lm model.onnx --context 512 --tokenizer tokenizer.json
   teff convert audio.onnx --calibration frames.npz --activations 16
   teff convert model.onnx --calibration calibration.npz --max-drop 0.5
 

@@ -1,31 +1,38 @@
-//! `teff convert --lm`: a language model.
+//! `teff convert --lm`: a language model, from an ONNX export or a Hugging Face folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
+use serde_json::Value;
 use teff::Model;
 use teff::lm::Tokenizer;
 
 use super::output;
+use crate::aligned::AlignedBytes;
 use crate::lm::convert::{Options, convert};
+use crate::lm::network::Network;
 use crate::lm::program::Layout;
 use crate::lm::quantize::{Rounding, Width};
-use crate::lm::{folder, host, tokenizer};
+use crate::lm::{folder, host, onnx, tokenizer};
 use crate::quantize::Width as Activations;
 use crate::report::text::grouped;
 
 /// What `--lm` takes.
 #[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "Language models (--lm), from a Hugging Face folder")]
+#[command(next_help_heading = "Language models (--lm), from an ONNX export or a Hugging Face folder")]
 pub(super) struct LanguageArgs {
-    /// The model is a language model: a folder with config.json, model.safetensors and tokenizer.json
+    /// The model is a language model: an ONNX export, with a cache or without one, or a folder with config.json,
+    /// model.safetensors and tokenizer.json
     #[arg(long)]
     pub(super) lm: bool,
-    /// Tokens that the cache holds [default: as many as the model was made for]
+    /// Tokens that the cache holds [default: as many as the model was made for, where a config.json says so]
     #[arg(long, value_name = "N", requires = "lm")]
     context: Option<usize>,
+    /// The tokenizer of an ONNX export [default: tokenizer.json beside it; without one the file has no tokenizer]
+    #[arg(long, value_name = "FILE", requires = "lm")]
+    tokenizer: Option<PathBuf>,
     /// Weights that share a scale, a multiple of 16; 0: a whole row [default: 0 for 8 bits, else 32]
     #[arg(long, value_name = "N", requires = "lm")]
     group: Option<usize>,
@@ -63,7 +70,7 @@ struct Summary {
     context: usize,
 }
 
-/// Converts the folder and says what came of it.
+/// Converts the model and says what came of it.
 pub(super) fn main(
     args: &LanguageArgs,
     (weights, activations): (&str, Activations),
@@ -72,16 +79,8 @@ pub(super) fn main(
     debug_names: bool,
     json: bool,
 ) -> Result<()> {
-    ensure!(
-        model.is_dir(),
-        "{}: no folder. A language model is converted from its Hugging Face folder (config.json, model.safetensors, \
-         tokenizer.json)",
-        model.display()
-    );
     let weights: u32 = weights.parse().ok().filter(|bits| [8, 4, 2].contains(bits)).context("--weights: 8, 4 or 2")?;
-    let network = folder::read(model)?;
-    let [bos, eos] = special_tokens(model)?;
-    let section = tokenizer::read(&model.join("tokenizer.json"), bos, eos)?;
+    let Source { network, tokenizer: section } = Source::read(args, model)?;
     let width = |bits: u32| Width { bits, group: args.group.unwrap_or(if bits == 8 { 0 } else { 32 }) };
     let layout = Layout {
         activations: if activations == Activations::Int8 { 8 } else { 16 },
@@ -94,7 +93,10 @@ pub(super) fn main(
         ensure!(sinks < layout.context, "--sinks must be less than the context of {}", layout.context);
     }
     let texts = match &args.text {
-        Some(path) => calibration(path, &Tokenizer::verify(&section)?)?,
+        Some(path) => {
+            ensure!(!section.is_empty(), "--text needs the model's tokenizer: give it with --tokenizer tokenizer.json");
+            calibration(path, &Tokenizer::verify(&section)?)?
+        }
         None => Vec::new(),
     };
     let text = args.text.as_ref().map(|p| p.display().to_string());
@@ -141,12 +143,57 @@ pub(super) fn main(
     ))
 }
 
-/// Begin and end of a text, as config.json names them.
-fn special_tokens(folder: &Path) -> Result<[Option<u32>; 2]> {
-    let path = folder.join("config.json");
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let config: serde_json::Value = serde_json::from_str(&text)?;
-    Ok(["bos_token_id", "eos_token_id"].map(|name| config.get(name).and_then(|v| v.as_u64()).map(|id| id as u32)))
+/// A model and its tokenizer, wherever they come from.
+struct Source {
+    network: Network,
+    /// The section of the file; empty: none.
+    tokenizer: AlignedBytes,
+}
+
+impl Source {
+    fn read(args: &LanguageArgs, model: &Path) -> Result<Self> {
+        if model.is_dir() {
+            ensure!(args.tokenizer.is_none(), "--tokenizer is for ONNX exports: a folder has its tokenizer.json");
+            let network = folder::read(model)?;
+            let config = config(&model.join("config.json"))?;
+            return Ok(Self { network, tokenizer: tokenizer_of(&model.join("tokenizer.json"), &config)? });
+        }
+        let beside = model.parent().unwrap_or(Path::new("")).join("tokenizer.json");
+        let tokenizer = args.tokenizer.clone().or_else(|| beside.exists().then_some(beside));
+        // What an export does not say stands beside its tokenizer, or beside it.
+        let folders = [tokenizer.as_deref().and_then(Path::parent), model.parent()];
+        let configs = folders.into_iter().flatten().map(|folder| folder.join("config.json"));
+        let config = match configs.into_iter().find(|path| path.exists()) {
+            Some(path) => config(&path)?,
+            None => Value::Null,
+        };
+        let stated = config.get("max_position_embeddings").and_then(Value::as_u64).map(|n| n as usize);
+        let context = args.context.or(stated).with_context(|| {
+            format!(
+                "{}: an ONNX export does not say for how many tokens it was made: give --context N",
+                model.display()
+            )
+        })?;
+        let tokenizer = match tokenizer {
+            Some(path) => tokenizer_of(&path, &config)?,
+            None => AlignedBytes::zeroed(0),
+        };
+        Ok(Self { network: onnx::read(model, context)?, tokenizer })
+    }
+}
+
+fn config(path: &Path) -> Result<Value> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))
+}
+
+/// The tokenizer, with begin and end of a text as the configuration names them, or else as LLaMA's vocabularies do.
+fn tokenizer_of(path: &Path, config: &Value) -> Result<AlignedBytes> {
+    let [bos, eos] =
+        ["bos_token_id", "eos_token_id"].map(|name| config.get(name).and_then(Value::as_u64).map(|id| id as u32));
+    let named = |name: &str| tokenizer::id_of(path, name);
+    let (bos, eos) = if config.is_null() { (named("<s>")?, named("</s>")?) } else { (bos, eos) };
+    tokenizer::read(path, bos, eos)
 }
 
 fn calibration(path: &Path, tokenizer: &Tokenizer<'_>) -> Result<Vec<Vec<u32>>> {

@@ -7,7 +7,7 @@ use zerocopy::IntoBytes;
 use super::equalize::equalized;
 use super::float::{activate, attend, embed, gram, interleaved, interleaved_bias, linear, norm, stream};
 use super::network::{Layer, Linear, Network, Norm};
-use super::program::{Layout, QuantizedLayer, QuantizedNetwork, program};
+use super::program::{Layout, QuantizedLayer, QuantizedNetwork, program, wide};
 use super::quantize::{Quantized, Rounding, Width, corrected, quantize};
 use super::self_written::self_written;
 use crate::emit::{self, Emitted, Extras};
@@ -116,12 +116,14 @@ pub fn quantize_network<'t>(
         let gram = calibration.rows.iter().map(|x| gram(&norm(a, &plain_norm, x))).reduce(|a, b| a + b);
         quantize(&head.weight, head.bias.as_ref(), gram.as_ref(), ROWS_OF_8, rounding)
     });
-    ensure!(
-        head.is_some() || network.final_norm.beta.is_none(),
-        "a final LayerNorm with bias needs logits of their own"
-    );
+    // With β the embedding's matrix gives the logits with a bias, E·β.
+    let tied_bias = network.final_norm.beta.as_ref().filter(|_| head.is_none()).map(|beta| {
+        let bias = network.embedding.dot(beta);
+        bias.iter().map(|&b| wide(b)).collect()
+    });
     let head = head.transpose()?;
-    Ok(QuantizedNetwork { architecture: a.clone(), embedding, layers, final_norm: network.final_norm.clone(), head })
+    let final_norm = network.final_norm.clone();
+    Ok(QuantizedNetwork { architecture: a.clone(), embedding, layers, final_norm, tied_bias, head })
 }
 
 /// Weight of the embedding's own error beside that of the logits, where both have the same matrix.
@@ -298,6 +300,9 @@ pub fn real_network(quantized: &QuantizedNetwork) -> Network {
         embedding: quantized.embedding.real.clone(),
         layers: quantized.layers.iter().map(layer).collect(),
         final_norm: Norm { beta: None, ..quantized.final_norm.clone() },
-        head: quantized.head.as_ref().map(linear),
+        head: match &quantized.tied_bias {
+            Some(bias) => Some(linear(&Quantized { bias: Some(bias.clone()), ..quantized.embedding.clone() })),
+            None => quantized.head.as_ref().map(linear),
+        },
     }
 }

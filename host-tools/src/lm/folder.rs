@@ -55,7 +55,7 @@ pub fn read(folder: &Path) -> Result<Network> {
     ensure!(
         FAMILY.contains(&kind.as_str()),
         "{}: the architecture `{kind}` is not supported; those of LLaMA's family are: {family}. Export the model to ONNX \
-         (optimum-cli export onnx) and convert that",
+         (optimum-cli export onnx) and convert that with --lm --context N",
         path.display()
     );
     let config: Config =

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`network`] | the float model: architecture and weights, whatever it was read from |
 //! | [`folder`] | reads a Hugging Face folder |
+//! | [`onnx`] | reads an ONNX export, with a cache or without one |
 //! | [`float`] | the network's meaning in float; what calibration sees |
 //! | [`quantize`] | weights of 8, 4 or 2 bits, error-compensated on a calibration text |
 //! | [`program`] | the steps of the runtime |
@@ -20,6 +21,7 @@ pub mod float;
 pub mod folder;
 pub mod host;
 pub mod network;
+pub mod onnx;
 pub mod perplexity;
 pub mod program;
 pub mod quantize;

@@ -52,6 +52,8 @@ pub struct QuantizedNetwork {
     pub final_norm: Norm,
     /// The logits; `None`: the embedding serves.
     pub head: Option<Quantized>,
+    /// What is added to the logits where the embedding serves: `(vocabulary)` wide.
+    pub tied_bias: Option<Vec<i32>>,
 }
 
 /// What of the file is chosen, beside the weights.
@@ -353,7 +355,10 @@ impl Builder<'_> {
             x = self.mlp(&at, i, normed, x, rows)?;
         }
         if result != Result_::Nothing {
-            let (head_name, head) = network.head.as_ref().map_or(("embedding", &network.embedding), |h| ("logits", h));
+            let tied =
+                network.tied_bias.clone().map(|bias| Quantized { bias: Some(bias), ..network.embedding.clone() });
+            let tied = tied.as_ref().unwrap_or(&network.embedding);
+            let (head_name, head) = network.head.as_ref().map_or(("embedding", tied), |h| ("logits", h));
             let normed = self.norm(&at, "final_norm", &network.final_norm, x, rows, head)?;
             let mut tensor = self.linear(&at, head_name, head, normed, rows, None);
             let mut name = "logits";
@@ -376,7 +381,7 @@ impl Builder<'_> {
 }
 
 /// A wide value below 2^30.
-fn wide(x: f32) -> i32 {
+pub(super) fn wide(x: f32) -> i32 {
     let limit = f64::from((1 << 30) - 1);
     (f64::from(x) * f64::from(1 << WIDE_FRACTION_BITS)).round().clamp(-limit, limit) as i32
 }

@@ -64,6 +64,17 @@ pub fn read(path: &Path, bos: Option<u32>, eos: Option<u32>) -> Result<AlignedBy
     section(&text, bos, eos).with_context(|| format!("{}: not supported", path.display()))
 }
 
+/// The id of a piece, if the vocabulary has it.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn id_of(path: &Path, piece: &str) -> Result<Option<u32>> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file: Value = serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))?;
+    let vocabulary = file.pointer("/model/vocab").and_then(|vocabulary| vocabulary.get(piece));
+    Ok(vocabulary.and_then(Value::as_u64).map(|id| id as u32))
+}
+
 /// The section of a `tokenizer.json`.
 ///
 /// # Errors

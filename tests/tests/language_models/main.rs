@@ -1,5 +1,6 @@
 //! Language models: converted from ../shared/lm, held against their reference outputs.
 
+mod exports;
 mod window;
 
 use std::fs;
@@ -14,10 +15,11 @@ use teff::lm::{Tokenizer, sample};
 use teff_tests::{note, shared, slow};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::lm::convert::{Options, convert};
+use teff_tools::lm::network::Network;
 use teff_tools::lm::perplexity::perplexity;
 use teff_tools::lm::program::Layout;
 use teff_tools::lm::quantize::{Rounding, Width};
-use teff_tools::lm::{float, folder, host, tokenizer};
+use teff_tools::lm::{float, folder, host, onnx, tokenizer};
 
 const W8: Width = Width { bits: 8, group: 0 };
 const LAYOUT: Layout = Layout { activations: 16, context: 512, sinks: None, prefill: 8, verify: 0 };
@@ -30,6 +32,10 @@ fn documents(lm: &Path, tokenizer: &Tokenizer<'_>) -> Vec<Vec<u16>> {
 /// Calibrated on the documents behind the first hundred, or on what the model itself writes.
 fn converted(lm: &Path, weights: Width, layout: Layout, own_text: bool) -> AlignedBytes {
     let network = folder::read(&lm.join("hf")).expect("the folder");
+    converted_network(&network, lm, weights, layout, own_text)
+}
+
+fn converted_network(network: &Network, lm: &Path, weights: Width, layout: Layout, own_text: bool) -> AlignedBytes {
     let section = tokenizer::read(&lm.join("hf/tokenizer.json"), Some(1), Some(2)).expect("the tokenizer");
     let texts = documents(lm, &Tokenizer::verify(&section).expect("a valid section"));
     let first = if own_text { texts.len() } else { 100 };
@@ -43,7 +49,7 @@ fn converted(lm: &Path, weights: Width, layout: Layout, own_text: bool) -> Align
         tokenizer: section.to_vec(),
         debug_names: true,
     };
-    convert(&network, &calibration, &options, &|| {}).expect("it converts").file
+    convert(network, &calibration, &options, &|| {}).expect("it converts").file
 }
 
 fn measured(lm: &Path, weights: Width, activations: u32, own_text: bool) -> f64 {
@@ -79,7 +85,21 @@ fn perplexities_are_as_promised() {
 #[test]
 fn greedy_tokens_are_those_of_the_float_engine() {
     let Some(lm) = shared("lm") else { return };
-    let file = converted(&lm, W8, LAYOUT, true);
+    let own = folder::read(&lm.join("hf")).expect("the folder");
+    follows_the_float_engine(&lm, "hf", &own);
+    let tokens: Vec<u32> = (1..100).collect();
+    let expected = float::logits(&own, &tokens);
+    for name in ["stories260k_with_past.onnx", "stories260k_prefill.onnx"] {
+        let network = onnx::read(&lm.join(name), LAYOUT.context).unwrap_or_else(|e| panic!("{e:#}"));
+        let far = (float::logits(&network, &tokens) - &expected).fold(0.0_f32, |m, d| m.max(d.abs()));
+        assert!(far < 1e-3, "{name}: logits differ from the folder's by {far}");
+        follows_the_float_engine(&lm, name, &network);
+    }
+}
+
+/// Converts a network and holds its greedy tokens against those of llama2.c.
+fn follows_the_float_engine(lm: &Path, name: &str, network: &Network) {
+    let file = converted_network(network, lm, W8, LAYOUT, true);
     let model = Model::verify(&file).expect("a valid file");
     let reference: Value =
         serde_json::from_str(&fs::read_to_string(lm.join("reference_greedy.json")).expect("the reference"))
@@ -107,7 +127,7 @@ fn greedy_tokens_are_those_of_the_float_engine() {
             lm.feed(&[token]).expect("it fits");
         }
         let generated = agreed + 1 - prompt.len();
-        note(&format!("{text:?}: {generated} of {} tokens as run.c", expected.len() + 1 - prompt.len()));
+        note(&format!("{name}, {text:?}: {generated} of {} tokens as run.c", expected.len() + 1 - prompt.len()));
         assert!(generated >= 100.min(expected.len() + 1 - prompt.len()), "{text:?}: only {generated}");
     }
 }
