@@ -7,30 +7,19 @@
 #![no_main]
 #![allow(unsafe_code)]
 
-use core::panic::PanicInfo;
-use core::ptr::addr_of_mut;
+mod common;
 
-use teff::{Aligned, Model, Session};
+use common::{MODEL, OPS, PASSED, REFUSED};
+use teff::{Model, Session};
 use teff_app::markers::{bench_begin, bench_end};
 
-mod model {
-    include!(concat!(env!("OUT_DIR"), "/model.rs"));
-}
-
-const PASSED: i32 = 0;
+/// Another step's bits than on the PC.
 const DIFFERS: i32 = 1;
-const REFUSED: i32 = 2;
-const PANICKED: i32 = 101;
-
-#[panic_handler]
-fn panic(_: &PanicInfo<'_>) -> ! {
-    semihosting::process::exit(PANICKED)
-}
 
 /// Verifies the model, fills its inputs and runs its steps; the exit code.
 #[inline(never)]
 fn bench(memory: &mut [u8]) -> i32 {
-    let Ok(model) = Model::verify_with(model::MODEL, model::OPS) else { return REFUSED };
+    let Ok(model) = Model::verify_with(MODEL, OPS) else { return REFUSED };
     let Ok(mut session) = Session::new(&model, memory) else { return REFUSED };
     let (Some((mut rest, crcs)), Some(entry)) = (model.self_test(), model.entry(0)) else { return REFUSED };
     for index in 0..entry.inputs().count() {
@@ -48,24 +37,4 @@ fn bench(memory: &mut [u8]) -> i32 {
         }
     }
     PASSED
-}
-
-static mut MEMORY: Aligned<[u8; model::MEMORY_LEN]> = Aligned([0; model::MEMORY_LEN]);
-
-fn start() -> ! {
-    // SAFETY: `start` is called once, by the start-up code, on the only thread; nothing else names `MEMORY`.
-    let memory = unsafe { &mut *addr_of_mut!(MEMORY) };
-    semihosting::process::exit(bench(&mut memory.0))
-}
-
-#[cfg(target_arch = "arm")]
-#[cortex_m_rt::entry]
-fn main() -> ! {
-    start()
-}
-
-#[cfg(target_arch = "riscv32")]
-#[riscv_rt::entry]
-fn main() -> ! {
-    start()
 }

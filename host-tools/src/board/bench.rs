@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use teff::Model;
 
+use super::tokens::TokenCosts;
 use super::{Board, build, run_binary};
 use crate::report::{ModelReport, StepReport};
 
@@ -95,7 +96,7 @@ pub struct BenchReport {
     pub description: &'static str,
     /// Each step.
     pub steps: Vec<StepCost>,
-    /// Instructions of an inference: the sum over the steps.
+    /// Instructions of an inference: the sum over the steps. Of a language model: of a token, mean over the first.
     pub instructions: u64,
     /// Multiply-accumulates of an inference, padded positions included.
     pub macs: u64,
@@ -107,6 +108,9 @@ pub struct BenchReport {
     pub arena: usize,
     /// Bytes of RAM for variables: arena and state are in it, the stack is not.
     pub ram: u64,
+    /// Of a language model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<TokenCosts>,
 }
 
 /// What a step costs.
@@ -160,5 +164,6 @@ pub fn measure(machine: &'static Board, path: &Path, file: &[u8]) -> Result<Benc
         model_flash: model.file_len(),
         arena: model.arena_len(),
         ram: size.ram,
+        tokens: None,
     })
 }

@@ -25,6 +25,7 @@
 //! | `count` | the plugin that counts instructions, and its report |
 //! | [`linux`] | the same for a program on 64-bit Arm Linux, as on a Raspberry Pi |
 //! | `repository` | finds the folder in which all that lies |
+//! | [`tokens`] | what tokens of a language model cost, and the texts that a core writes |
 
 mod availability;
 pub mod bench;
@@ -37,6 +38,7 @@ pub mod linux;
 mod log;
 mod process;
 mod repository;
+pub mod tokens;
 
 pub use availability::{availability, program_runs, target_availability};
 pub(crate) use build::{COMPARING, cargo};

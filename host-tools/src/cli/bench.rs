@@ -11,15 +11,16 @@ use teff::Model;
 use super::output::{print, print_json, spinner};
 use super::teff_file::TeffFile;
 use crate::board::bench::{BenchReport, MACHINES, by_name, measure};
-use crate::board::{self, Board};
+use crate::board::{self, Board, tokens};
 use crate::host_bench::{graph, language};
 use crate::report::text::{grouped, lines, shape, table};
 
 /// Count the instructions of each operator of a model, its code and its memory, on emulated cores
 ///
 /// Builds a firmware that holds the runtime, the operators that the model names, and the model; runs the model's
-/// self-test in QEMU, so that the bits are checked too; and counts instructions step by step. Instructions are not
-/// cycles.
+/// self-test in QEMU, so that the bits are checked too; and counts instructions step by step. A language model is fed
+/// tokens that it writes itself: the figures are of a token, mean over the first 32, and over as many as the cache holds, up
+/// to 256. Instructions are not cycles.
 ///
 /// With --board host: CPU time on this computer, one thread; of a language model tokens per CPU second. --float names the model
 /// that it was made from, which then takes turns with it: an ONNX file in tract, a Hugging Face folder in plain f32.
@@ -61,10 +62,14 @@ pub(super) fn main(args: &Args) -> Result<()> {
         return host(args, &model);
     }
     ensure!(args.float.is_none(), "--float is for --board host");
+    let own = tokens::is_language_model(&model).then(|| tokens::own_tokens(&model, tokens::TOKENS)).transpose()?;
     let mut reports = Vec::new();
     for machine in machines(args)? {
         let spinner = spinner(format!("{} …", machine.name));
-        let report = measure(machine, &args.model, file.bytes());
+        let report = match &own {
+            Some(own) => tokens::measure(machine, &args.model, file.bytes(), own),
+            None => measure(machine, &args.model, file.bytes()),
+        };
         spinner.finish_and_clear();
         reports.push(report.with_context(|| machine.name.to_string())?);
     }
@@ -186,5 +191,16 @@ fn render(report: &BenchReport) -> String {
         grouped(report.arena as u64),
         grouped(report.ram),
     );
+    if let Some(tokens) = &report.tokens {
+        let stack = tokens.stack.map_or_else(|| "unknown".to_string(), grouped);
+        let _ = writeln!(
+            text,
+            "a token: mean of the first {} above; of {} {}   RAM {} (stack {stack})",
+            tokens.first,
+            tokens.count,
+            grouped(tokens.mean),
+            grouped(tokens.ram),
+        );
+    }
     text
 }

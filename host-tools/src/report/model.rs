@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use teff::Model;
 use teff::format::{DataType, Port, StepView, Storage, Tensor};
+use teff::kernels::rows::HEADER;
 
 use super::map::MemoryMap;
 
@@ -164,6 +165,17 @@ fn form(op: &str) -> &str {
 
 /// Multiply-accumulates of convolutions and matrix products; other operators count 0.
 fn macs(op: &str, inputs: &[Tensor<'_>], outputs: &[Tensor<'_>]) -> u64 {
+    // Matrix products of narrow rows, whose elements come behind a header; weights of few bits share bytes.
+    let weights = match op {
+        "row_linear" | "mlp_up" => Some(1),
+        "row_linear_add" => Some(2),
+        _ => None,
+    };
+    if let Some(slot) = weights {
+        let (Some(x), Some(w)) = (inputs.first(), inputs.get(slot)) else { return 0 };
+        let (&[rows, len], &[outputs, _]) = (dims(x).as_slice(), dims(w).as_slice()) else { return 0 };
+        return (rows * len.saturating_sub(HEADER) * outputs) as u64;
+    }
     let (Some(w), Some(y)) = (inputs.get(1), outputs.first()) else { return 0 };
     let per_output = match (form(op), dims(w).as_slice()) {
         ("conv2d", [_, kh, kw, depth]) => kh * kw * depth,

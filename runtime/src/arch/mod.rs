@@ -9,6 +9,7 @@ use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 #[macro_use]
 mod asm;
 pub mod dsp;
+pub mod dsp_attention;
 pub mod dsp_depthwise;
 pub mod dsp_rows;
 #[cfg(teff_mve)]

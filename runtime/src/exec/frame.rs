@@ -44,7 +44,7 @@ pub struct Operands<'a, E> {
 
 /// A step being run.
 pub struct Frame<'f, 'm> {
-    pub(super) step: StepView<'m>,
+    pub(super) step: &'f StepView<'m>,
     pub(super) memory: &'f mut [u8],
 }
 
@@ -52,13 +52,13 @@ pub struct Frame<'f, 'm> {
 pub(super) const NOWHERE: Range<usize> = 0..0;
 
 impl<'f, 'm> Frame<'f, 'm> {
-    pub(super) fn new(step: StepView<'m>, memory: &'f mut [u8]) -> Self {
+    pub(super) fn new(step: &'f StepView<'m>, memory: &'f mut [u8]) -> Self {
         Self { step, memory }
     }
 
     /// The step.
     pub fn step(&self) -> StepView<'m> {
-        self.step
+        *self.step
     }
 
     /// The error for operands of other sizes than verification proved.
@@ -279,7 +279,7 @@ impl<'f, 'm> Frame<'f, 'm> {
         let (second_bytes, behind) = rest.split_at_mut_checked(second.len())?;
         let (y, scratch) = if scratch_first { (second_bytes, first_bytes) } else { (first_bytes, second_bytes) };
         let pieces: [(usize, &[u8]); 3] = [(0, before), (first.end, between), (second.end, behind)];
-        Some((Inputs { step: self.step, pieces }, <[Y]>::mut_from_bytes(y).ok()?, scratch))
+        Some((Inputs { step: *self.step, pieces }, <[Y]>::mut_from_bytes(y).ok()?, scratch))
     }
 
     fn try_binary<T>(&mut self) -> Option<Binary<'_, T>>

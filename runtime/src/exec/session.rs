@@ -182,7 +182,10 @@ impl<'s, 'm> Session<'s, 'm> {
     /// If there is no such entry point, or as [`Session::run`].
     pub fn run_entry(&mut self, entry: usize) -> Result<(), RunError> {
         let entry = self.model.entry(entry).ok_or(RunError::NoSuchEntry)?;
-        entry.steps().try_for_each(|index| self.run_step(index).map(|_| ()))
+        entry.steps().try_for_each(|index| match &self.model.step(index) {
+            Some(step) => self.execute(step),
+            None => Err(no_step(index)),
+        })
     }
 
     /// Runs the first entry point.
@@ -255,10 +258,15 @@ impl<'s, 'm> Session<'s, 'm> {
     /// # Errors
     /// As [`Session::run`].
     pub fn run_step(&mut self, index: usize) -> Result<StepView<'m>, RunError> {
-        let number = u16::try_from(index).unwrap_or(u16::MAX);
-        let step = self.model.step(index).ok_or(RunError::Inconsistent { step: number })?;
-        (step.op.run)(&mut Frame::new(step, self.memory))?;
-        Ok(step)
+        let step = self.model.step(index);
+        if let Some(step) = &step {
+            self.execute(step)?;
+        }
+        step.ok_or(no_step(index))
+    }
+
+    fn execute(&mut self, step: &StepView<'m>) -> Result<(), RunError> {
+        (step.op.run)(&mut Frame::new(step, self.memory))
     }
 
     fn bytes(&self, tensor: &Tensor<'m>) -> Option<&[u8]> {
@@ -274,6 +282,11 @@ impl<'s, 'm> Session<'s, 'm> {
             Storage::Pool(_) => self.memory.get_mut(tensor.offset..tensor.offset.checked_add(tensor.byte_len())?),
         }
     }
+}
+
+/// The error for a step that is not there.
+fn no_step(index: usize) -> RunError {
+    RunError::Inconsistent { step: u16::try_from(index).unwrap_or(u16::MAX) }
 }
 
 fn port<'m>(

@@ -39,7 +39,7 @@ pub use requantize::{
 };
 pub use root::{Inverse, inverse_root};
 pub use scaled::{
-    CommonShift, Factor, RowScale, divide_scaled, fraction, inverse_sqrt, reciprocal, requantize_scaled,
+    CommonShift, Factor, HighShift, RowScale, divide_scaled, fraction, inverse_sqrt, reciprocal, requantize_scaled,
     rounding_shift_64, sat32, times,
 };
 pub use sine::{cos_turns, sin_turns};

@@ -1,5 +1,7 @@
 //! Real factors whose binary exponent is only known at run time: the arithmetic of rows with a scale of their own.
 
+use core::num::{NonZeroU32, NonZeroU64};
+
 use super::requantize::{MAX_SHIFT, Multiplier, requantize};
 
 /// The real factor `mult / 2^shift`, `mult ∈ [1, 2^31)`; unlike [`Multiplier`], any shift.
@@ -63,16 +65,39 @@ impl CommonShift {
     }
 
     /// `requantize_scaled(x, mult / 2^shift)`, `mult ∈ [1, 2^31)`.
-    ///
+    #[inline(always)]
+    pub fn requantize(self, x: i32, mult: i32) -> i32 {
+        match self.high() {
+            Some(high) => high.requantize(x, mult),
+            None => far(x, Factor { mult, shift: self.shift }),
+        }
+    }
+
+    /// How high words of products are enough, if they are: asked once for many numbers.
+    #[inline(always)]
+    pub const fn high(self) -> Option<HighShift> {
+        if self.high == 0 {
+            return None;
+        }
+        let half = 1_i32.wrapping_shl(self.high.wrapping_sub(1));
+        Some(HighShift { up: self.up, half, high: self.high })
+    }
+}
+
+/// [`CommonShift::requantize`] by high words of products.
+#[derive(Debug, Clone, Copy)]
+pub struct HighShift {
+    up: u32,
+    half: i32,
+    high: u32,
+}
+
+impl HighShift {
     /// With the high word h of the product it is `⌊(h + 2^(s−1)) / 2^s⌋`, `s = shift − 32`: what is below h cannot reach
     /// the rounding bit. `|h| ≤ 2^30`, so that nothing overflows.
     #[inline(always)]
     pub fn requantize(self, x: i32, mult: i32) -> i32 {
-        if self.high == 0 {
-            return far(x, Factor { mult, shift: self.shift });
-        }
-        let half = 1_i32.wrapping_shl(self.high.wrapping_sub(1));
-        crate::arch::multiply_high(x.wrapping_shl(self.up), mult).wrapping_add(half).wrapping_shr(self.high)
+        crate::arch::multiply_high(x.wrapping_shl(self.up), mult).wrapping_add(self.half).wrapping_shr(self.high)
     }
 }
 
@@ -86,13 +111,9 @@ fn far(x: i32, factor: Factor) -> i32 {
 /// Saturation to int32.
 #[inline(always)]
 pub const fn sat32(x: i64) -> i32 {
-    if x > i32::MAX as i64 {
-        i32::MAX
-    } else if x < i32::MIN as i64 {
-        i32::MIN
-    } else {
-        x as i32
-    }
+    let low = x as i32;
+    // What does not fit has the sign of the whole.
+    if low as i64 == x { low } else { (x >> 63) as i32 ^ i32::MAX }
 }
 
 /// `sat32(⌊x / 2^shift + ½⌋)`; a negative shift multiplies; a shift above 62 acts as 62.
@@ -196,11 +217,24 @@ impl From<Multiplier> for Factor {
 /// 1 unit and 2^-29 of the value.
 #[inline(always)]
 pub fn reciprocal(divisor: u32) -> Factor {
-    let divisor = divisor.max(1);
-    let bits = 31 - divisor.leading_zeros() as i32;
-    // 2^(31 + bits) / divisor ∈ (2^30, 2^31]
-    let quotient = (1_u64 << (31 + bits)).checked_div(divisor.into()).unwrap_or(0).min(i32::MAX as u64);
-    Factor { mult: quotient as i32, shift: 31 + bits }
+    let divisor = NonZeroU32::new(divisor).unwrap_or(NonZeroU32::MIN);
+    let bits = 31 - divisor.leading_zeros();
+    // 2^(31 + bits) / divisor ∈ (2^30, 2^31], by long division in 32 bits: the remainder is below the divisor, which leaves
+    // room for `31 − bits` more bits at a time.
+    let (mut quotient, mut rest) = ((1_u32 << 31) / divisor, (1_u32 << 31) % divisor);
+    let mut left = bits;
+    if bits < 24 {
+        while left > 0 {
+            let step = left.min(31 - bits);
+            rest <<= step;
+            quotient = (quotient << step) + rest / divisor;
+            rest %= divisor;
+            left -= step;
+        }
+    } else {
+        quotient = ((1_u64 << (31 + bits)) / NonZeroU64::from(divisor)) as u32;
+    }
+    Factor { mult: quotient.min(i32::MAX as u32) as i32, shift: 31 + bits as i32 }
 }
 
 /// `acc · 2^up / divisor`: see [`reciprocal`].

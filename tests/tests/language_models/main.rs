@@ -1,5 +1,6 @@
 //! Language models: converted from ../shared/lm, held against their reference outputs.
 
+mod boards;
 mod exports;
 mod window;
 
@@ -21,16 +22,16 @@ use teff_tools::lm::program::Layout;
 use teff_tools::lm::quantize::{Rounding, Width};
 use teff_tools::lm::{float, folder, host, onnx, tokenizer};
 
-const W8: Width = Width { bits: 8, group: 0 };
-const LAYOUT: Layout = Layout { activations: 16, context: 512, sinks: None, prefill: 8, verify: 0 };
+pub(crate) const W8: Width = Width { bits: 8, group: 0 };
+pub(crate) const LAYOUT: Layout = Layout { activations: 16, context: 512, sinks: None, prefill: 8, verify: 0 };
 
-fn documents(lm: &Path, tokenizer: &Tokenizer<'_>) -> Vec<Vec<u16>> {
+pub(crate) fn documents(lm: &Path, tokenizer: &Tokenizer<'_>) -> Vec<Vec<u16>> {
     let text = fs::read_to_string(lm.join("tinystories_val_256k.txt")).expect("the text");
     host::documents(&text).iter().map(|text| host::encode(tokenizer, text).expect("it encodes")).collect()
 }
 
 /// Calibrated on the documents behind the first hundred, or on what the model itself writes.
-fn converted(lm: &Path, weights: Width, layout: Layout, own_text: bool) -> AlignedBytes {
+pub(crate) fn converted(lm: &Path, weights: Width, layout: Layout, own_text: bool) -> AlignedBytes {
     let network = folder::read(&lm.join("hf")).expect("the folder");
     converted_network(&network, lm, weights, layout, own_text)
 }

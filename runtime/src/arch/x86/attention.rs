@@ -81,7 +81,7 @@ impl Dots for Avx2 {
     }
 
     #[inline(always)]
-    fn add_part(part: &[i16], angles: &[i16], down: i32, scores: &mut [i32]) {
+    fn add_part(part: &[i16], angles: &[i16], down: i32, scores: &mut [i32]) -> Option<i32> {
         let known = part.len().is_multiple_of(8) && (1..=31).contains(&down) && !part.is_empty();
         let places = angles.len().checked_div(part.len()).unwrap_or(0).min(scores.len());
         let whole = if known { places & !7 } else { 0 };
@@ -92,6 +92,7 @@ impl Dots for Avx2 {
         if let (Some(angles), Some(scores)) = (angles.get(whole * part.len()..), scores.get_mut(whole..)) {
             Portable::add_part(part, angles, down, scores);
         }
+        scores.get(..places)?.iter().copied().max()
     }
 
     #[inline(always)]

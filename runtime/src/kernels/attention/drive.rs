@@ -15,7 +15,7 @@ pub trait Dots {
     /// `Σ a·b` over the shorter length.
     fn dot16(a: &[i16], b: &[i16]) -> i32;
 
-    /// The score of each cached key, before its centre's part: the query's product with it, times its scale.
+    /// The score of each cached key, before its centre's part: see [`score_of`].
     ///
     /// * `query`: ordered; `keys`: from the head's first on, `stride` apart; `codes`: a scale's byte for each score
     #[inline(always)]
@@ -26,37 +26,75 @@ pub trait Dots {
         down: i32,
         scores: &mut [i32],
     ) -> Option<()> {
-        for ((score, key), &code) in scores.iter_mut().zip(keys.chunks(stride.max(1))).zip(codes) {
-            let scale = decode_scale(code);
-            let key = key.get(..query.len())?;
-            *score = shift_down(Self::dot8(query, key).wrapping_mul(scale.mant), scale.shift - down);
-        }
-        Some(())
+        any_scores::<Self>(query, (keys, stride), codes, down, scores)
     }
 
-    /// Adds the centre's part to scores in the order of their places: `shift_down(part · angles, down)`, saturating.
+    /// Adds the centre's part to scores in the order of their places: `shift_down(part · angles, down)`, saturating. Gives
+    /// the largest sum.
     ///
     /// * `angles`: `(places, part.len())`
     #[inline(always)]
-    fn add_part(part: &[i16], angles: &[i16], down: i32, scores: &mut [i32]) {
-        let places = angles.chunks_exact(part.len().max(1));
-        for (score, angles) in scores.iter_mut().zip(places) {
-            *score = score.saturating_add(shift_down(Self::dot16(part, angles), down));
-        }
+    fn add_part(part: &[i16], angles: &[i16], down: i32, scores: &mut [i32]) -> Option<i32> {
+        add_any_part::<Self>(part, angles, down, scores)
     }
 
-    /// The weight of each score, `2^(score − max)` times the scale of its values, and the sum of the powers.
+    /// The weight of each score, `⌊e·mant / 2^(4 + shift − finest) + ½⌋` with `e = exp2_neg(max − score)` and the scale of its
+    /// values, whose shift is at least `finest`; and `Σ e`.
     #[inline(always)]
     fn powers(scores: &[i32], codes: &[u8], (max, finest): (i32, i32), weights: &mut [i16]) -> u32 {
-        let mut total = 0_u32;
-        for ((weight, &score), &code) in weights.iter_mut().zip(scores).zip(codes) {
-            let e = exp2_neg(score.abs_diff(max));
-            let scale = decode_scale(code);
-            total = total.wrapping_add(e);
-            *weight = shift_down((e as i32).wrapping_mul(scale.mant), 4 + scale.shift - finest) as i16;
-        }
-        total
+        any_powers(scores, codes, (max, finest), weights)
     }
+}
+
+/// [`Dots::scores`] of any head.
+#[inline(always)]
+pub(super) fn any_scores<D: Dots + ?Sized>(
+    query: &[i16],
+    (keys, stride): (&[i8], usize),
+    codes: &[u8],
+    down: i32,
+    scores: &mut [i32],
+) -> Option<()> {
+    for ((score, key), &code) in scores.iter_mut().zip(keys.chunks(stride.max(1))).zip(codes) {
+        *score = score_of(D::dot8(query, key.get(..query.len())?), code, down);
+    }
+    Some(())
+}
+
+/// [`Dots::add_part`] of any head.
+#[inline(always)]
+pub(super) fn add_any_part<D: Dots + ?Sized>(
+    part: &[i16],
+    angles: &[i16],
+    down: i32,
+    scores: &mut [i32],
+) -> Option<i32> {
+    let places = angles.chunks_exact(part.len().max(1));
+    let sums = scores.iter_mut().zip(places).map(|(score, angles)| {
+        *score = score.saturating_add(shift_down(D::dot16(part, angles), down));
+        *score
+    });
+    sums.max()
+}
+
+/// [`Dots::powers`] in plain Rust.
+#[inline(always)]
+pub(crate) fn any_powers(scores: &[i32], codes: &[u8], (max, finest): (i32, i32), weights: &mut [i16]) -> u32 {
+    let mut total = 0_u32;
+    for ((weight, &score), &code) in weights.iter_mut().zip(scores).zip(codes) {
+        let e = exp2_neg(score.abs_diff(max));
+        let scale = decode_scale(code);
+        total = total.wrapping_add(e);
+        *weight = shift_down((e as i32).wrapping_mul(scale.mant), 4 + scale.shift - finest) as i16;
+    }
+    total
+}
+
+/// `⌊dot·mant / 2^(shift − down) + ½⌋` with the key's scale.
+#[inline(always)]
+pub(crate) fn score_of(dot: i32, code: u8, down: i32) -> i32 {
+    let scale = decode_scale(code);
+    shift_down(dot.wrapping_mul(scale.mant), scale.shift - down)
 }
 
 /// [`super::reference::attention`].
@@ -98,10 +136,16 @@ pub fn attention<D: Dots>(
         // Whole words of the values are read: zeros weigh what lies behind the rows.
         let weights = weights.get_mut(..cached.next_multiple_of(4))?;
         let heads = side_by_side((turned, p.head_dim), (results, p.head_dim));
+        // The start of the values' scales, and their smallest shift: the same for all heads of a group.
+        let mut group = (core::ptr::null(), 0);
         for (h, (head, results)) in heads.enumerate() {
             let kv_head = h.checked_div(p.heads.checked_div(p.kv_heads)?)?;
             let (k_scales, v_scales) = attend.scales(kv_head)?;
-            let finest = decode_scale(*v_scales.iter().max()?).shift;
+            if group.0 != v_scales.as_ptr() {
+                let largest = v_scales.iter().fold(0, |max: u8, &code| max.max(code));
+                group = (v_scales.as_ptr(), decode_scale(largest).shift);
+            }
+            let finest = group.1;
             let max = attend.score::<D>(kv_head, head, k_scales, results)?;
             let total = attend.weigh::<D>(max, finest, v_scales, weights)?;
             attend.sum::<D>(kv_head, weights, (total, finest), results)?;
@@ -174,12 +218,18 @@ fn cache_factor(row: &[i32]) -> (u8, Factor, CommonShift) {
 /// `⌊x / 2^shift + ½⌋` of a sum that leaves room for the rounding; far shifts leave nothing.
 #[inline(always)]
 pub(crate) fn shift_down(x: i32, shift: i32) -> i32 {
-    match shift {
-        i32::MIN..=0 => rounding_shift_64(x.into(), shift),
-        1..=31 => ((x >> (shift - 1)) + 1) >> 1,
-        // |x| < 2^31: half of 2^32 is not reached from below, and rounding is up.
-        _ => 0,
+    if shift < 1 {
+        return shift_up(x, shift);
     }
+    // |x| < 2^31: half of 2^32 is not reached from below, and rounding is up.
+    ((x >> (shift - 1).min(31)) + 1) >> 1
+}
+
+/// [`shift_down`] where it is rare.
+#[cold]
+#[inline(never)]
+fn shift_up(x: i32, shift: i32) -> i32 {
+    rounding_shift_64(x.into(), shift)
 }
 
 /// One row's view of the cache.
@@ -220,16 +270,15 @@ impl<'a> Attend<'a, '_> {
             D::ordered(self.query);
         }
         let turns = self.operands.turns;
+        let keys = self.cache.keys.get(kv_head.checked_mul(p.head_dim)?..)?;
         if p.turns_on_read() {
-            let keys = self.cache.keys.chunks_exact(p.head_dim.max(1)).skip(kv_head).step_by(p.kv_heads.max(1));
-            let rows = self.scores.iter_mut().zip(keys).zip(scales);
-            for (slot, ((score, key), &code)) in rows.enumerate() {
+            let keys = keys.chunks(p.kv_len().max(1));
+            for (slot, ((score, key), &code)) in self.scores.iter_mut().zip(keys).zip(scales).enumerate() {
                 turned_key(p, angles(p, turns, p.place(slot, self.at))?, key, self.key)?;
                 let scale = decode_scale(code);
                 *score = shift_down(D::dot16(self.query, self.key).wrapping_mul(scale.mant), scale.shift + 3 - down);
             }
         } else {
-            let keys: &[i8] = self.cache.keys.get(kv_head.checked_mul(p.head_dim)?..)?;
             D::scores(self.query, (keys, p.kv_len()), scales, down, self.scores)?;
         }
         if p.rope != Rope::None
@@ -237,14 +286,13 @@ impl<'a> Attend<'a, '_> {
         {
             let down = centre_part(p, head, centre, self.part, results)?;
             let part = self.part.get(..p.rotary)?;
-            let places = turns.chunks_exact(p.rotary.max(1));
             if self.at < p.context {
-                D::add_part(part, turns, 15 - down, self.scores);
-            } else {
-                for (slot, score) in self.scores.iter_mut().enumerate() {
-                    let angles = places.clone().nth(p.place(slot, self.at))?;
-                    *score = score.saturating_add(shift_down(D::dot16(part, angles), 15 - down));
-                }
+                return D::add_part(part, turns, 15 - down, self.scores);
+            }
+            let places = turns.chunks_exact(p.rotary.max(1));
+            for (slot, score) in self.scores.iter_mut().enumerate() {
+                let angles = places.clone().nth(p.place(slot, self.at))?;
+                *score = score.saturating_add(shift_down(D::dot16(part, angles), 15 - down));
             }
         }
         self.scores.iter().copied().max()

@@ -3,33 +3,33 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::drive::{self, Dots};
+use super::fours::{self, Accumulators, Fours};
 use super::lanes::interleave;
 use super::{MlpUp, Weights};
-use crate::arch::dsp_rows::{four_rows, one_row, two_rows};
+use crate::arch::dsp_rows::{Groups, four_rows, one_row, one_row_in_groups, two_rows};
 
 /// See [`super::reference::row_linear`].
 pub fn row_linear(w: &Weights, x: &[i16], out: &mut [i32], add: bool, scratch: &mut [i16]) -> Option<()> {
-    drive::row_linear::<Dsp>(w, x, out, add, scratch)
+    fours::row_linear::<Dsp>(w, x, out, add, scratch)
 }
 
 /// See [`super::reference::mlp_up`]; the scratch holds the results of a row, and a row of inputs.
 pub fn mlp_up(p: &MlpUp, w: &Weights, x: &[i16], out: &mut [i16], scratch: (&mut [i32], &mut [i16])) -> Option<()> {
-    drive::mlp_up::<Dsp>(p, w, x, out, scratch)
+    fours::mlp_up::<Dsp>(p, w, x, out, scratch)
 }
 
 struct Dsp;
 
-impl Dots for Dsp {
+impl Fours for Dsp {
     #[inline(always)]
-    fn each(w: &Weights, x: &[i16], scratch: &mut [i16], emit: impl FnMut(i32)) -> Option<()> {
+    fn each(w: &Weights, x: &[i16], scratch: &mut [i16], to: &mut impl Accumulators) -> Option<()> {
         let (lanes, sums) = scratch.split_at_mut_checked(w.inputs)?;
         interleave(x, 32_usize.checked_div(w.bits as usize)?, lanes)?;
         let pairs = <[u32]>::ref_from_bytes(lanes.as_bytes()).ok()?;
         match w.bits {
-            8 => fours(w, pairs, emit),
-            4 => twos::<4>(w, (x, pairs), sums, emit),
-            _ => twos::<2>(w, (x, pairs), sums, emit),
+            8 => fours(w, pairs, to),
+            4 => twos::<4>(w, (x, pairs), sums, to),
+            _ => twos::<2>(w, (x, pairs), sums, to),
         }
     }
 }
@@ -44,59 +44,51 @@ fn spans(w: &Weights) -> Option<(usize, usize)> {
 
 /// Rows of 8 bits, four by four, the last by themselves.
 #[inline(always)]
-fn fours(w: &Weights, pairs: &[u32], mut emit: impl FnMut(i32)) -> Option<()> {
+fn fours(w: &Weights, pairs: &[u32], to: &mut impl Accumulators) -> Option<()> {
     let stride = w.row_bytes();
+    let mut rest = w.data;
+    if w.group == 0 {
+        while let Some((rows, tail)) = rest.split_at_checked(stride.saturating_mul(4)).filter(|_| stride > 0) {
+            to.take(four_rows(rows, stride, pairs)?, 4);
+            rest = tail;
+        }
+        let mut last = [0; 4];
+        let rows = rest.chunks_exact(stride.max(1));
+        let count = rows.zip(&mut last).map(|(row, sum)| *sum = one_row::<8>(row, pairs)).count();
+        if count > 0 {
+            to.take_last(last, count);
+        }
+        return Some(());
+    }
     let (bytes, span) = spans(w)?;
     let groups = w.groups();
-    let mut data = w.data;
     let mut scales = w.scales;
     for _ in 0..w.outputs / 4 {
-        if w.group == 0 {
-            let [a, b, c, d] = four_rows(data, stride, pairs)?;
-            emit(a);
-            emit(b);
-            emit(c);
-            emit(d);
-        } else {
-            let mut acc = [0_i32; 4];
-            let mut at = data;
-            for (g, pairs) in pairs.chunks_exact(span).enumerate() {
-                let dots = four_rows(at, stride, pairs)?;
-                for (r, (acc, dot)) in acc.iter_mut().zip(dots).enumerate() {
-                    let scale = *scales.get(r.checked_mul(groups)?.checked_add(g)?)?;
-                    *acc = acc.wrapping_add(dot.wrapping_mul(scale.into()));
-                }
-                at = at.get(bytes..)?;
+        let mut acc = [0_i32; 4];
+        let mut at = rest;
+        for (g, pairs) in pairs.chunks_exact(span).enumerate() {
+            let dots = four_rows(at, stride, pairs)?;
+            for (r, (acc, dot)) in acc.iter_mut().zip(dots).enumerate() {
+                let scale = *scales.get(r.checked_mul(groups)?.checked_add(g)?)?;
+                *acc = acc.wrapping_add(dot.wrapping_mul(scale.into()));
             }
-            acc.into_iter().for_each(&mut emit);
-            scales = scales.get(groups.checked_mul(4)?..)?;
+            at = at.get(bytes..)?;
         }
-        data = data.get(stride.checked_mul(4)?..)?;
+        to.take_last(acc, 4);
+        scales = scales.get(groups.checked_mul(4)?..)?;
+        rest = rest.get(stride.checked_mul(4)?..)?;
     }
-    for row in data.chunks_exact(stride.max(1)) {
-        let parts = row.chunks_exact(bytes).zip(pairs.chunks_exact(span));
-        let mut acc = 0_i32;
-        for (g, (row, pairs)) in parts.enumerate() {
-            let scale = if w.group == 0 { 1 } else { i32::from(*scales.get(g)?) };
-            acc = acc.wrapping_add(one_row::<8>(row, pairs).wrapping_mul(scale));
-        }
-        scales = if w.group == 0 { scales } else { scales.get(groups..)? };
-        emit(acc);
+    let parts = Groups { span, offsets: &[] };
+    let (mut last, mut count) = ([0; 4], 0);
+    for (row, sum) in rest.chunks_exact(stride.max(1)).zip(&mut last) {
+        *sum = one_row_in_groups::<8>(row, pairs, parts, scales.get(..groups)?)?;
+        scales = scales.get(groups..)?;
+        count += 1;
+    }
+    if count > 0 {
+        to.take_last(last, count);
     }
     Some(())
-}
-
-/// A sum in two 16-bit values.
-fn halves(sum: i32) -> [i16; 2] {
-    [sum as i16, (sum >> 16) as i16]
-}
-
-/// The sum in two 16-bit values.
-fn whole(halves: &[i16]) -> Option<i32> {
-    match *halves {
-        [low, high] => Some(i32::from(low as u16) | (i32::from(high) << 16)),
-        _ => None,
-    }
 }
 
 /// Rows of unsigned codes, two by two, the last by itself; their products are brought to those of the values, `q − 8` and
@@ -105,56 +97,48 @@ fn whole(halves: &[i16]) -> Option<i32> {
 fn twos<const BITS: usize>(
     w: &Weights,
     (x, pairs): (&[i16], &[u32]),
-    sums: &mut [i16],
-    mut emit: impl FnMut(i32),
+    offsets: &mut [i16],
+    to: &mut impl Accumulators,
 ) -> Option<()> {
     let stride = w.row_bytes();
-    let (bytes, span) = spans(w)?;
+    let (_, span) = spans(w)?;
     let groups = w.groups();
-    let (factor, offset) = if BITS == 4 { (1_i32, 8_i32) } else { (2, 3) };
-    let sums = sums.get_mut(..groups.checked_mul(2)?)?;
-    for (sum, x) in sums.chunks_exact_mut(2).zip(x.chunks_exact(span.checked_mul(2)?.max(1))) {
+    let offset = if BITS == 4 { 8_i32 } else { 3 };
+    let offsets = <[i32]>::mut_from_bytes(offsets.get_mut(..groups.checked_mul(2)?)?.as_mut_bytes()).ok()?;
+    for (sum, x) in offsets.iter_mut().zip(x.chunks_exact(span.checked_mul(2)?.max(1))) {
         let total = x.iter().fold(0, |sum: i32, &x| sum.wrapping_add(x.into()));
-        sum.iter_mut().zip(halves(total.wrapping_mul(offset))).for_each(|(sum, half)| *sum = half);
+        *sum = 0_i32.wrapping_sub(total.wrapping_mul(offset));
     }
-    let scale = |row: &[i8], g: usize| if w.group == 0 { Some(1) } else { row.get(g).map(|&s| i32::from(s)) };
-    let scale_step = if w.group == 0 { 0 } else { groups };
+    let parts = Groups { span, offsets };
     let mut data = w.data;
     let mut scales = w.scales;
-    for _ in 0..w.outputs / 2 {
-        let (mut a, mut b) = (0_i32, 0_i32);
-        let (first, second) = (scales, scales.get(scale_step..)?);
-        let spans = pairs.chunks_exact(span).zip(sums.chunks_exact(2));
-        if w.group == 0 {
-            for (pairs, sum) in spans {
-                let [p, q] = two_rows::<BITS>(data, stride, pairs)?;
-                let sum = whole(sum)?;
-                (a, b) = (p.wrapping_mul(factor).wrapping_sub(sum), q.wrapping_mul(factor).wrapping_sub(sum));
-            }
-        } else {
-            let mut at = data;
-            for (((pairs, sum), &s), &t) in spans.zip(first).zip(second) {
-                let [p, q] = two_rows::<BITS>(at, stride, pairs)?;
-                let sum = whole(sum)?;
-                a = a.wrapping_add(p.wrapping_mul(factor).wrapping_sub(sum).wrapping_mul(s.into()));
-                b = b.wrapping_add(q.wrapping_mul(factor).wrapping_sub(sum).wrapping_mul(t.into()));
-                at = at.get(bytes..)?;
-            }
+    // Two rows; `last`, if there is but one more.
+    let mut next = |last: bool| {
+        let pair = match w.group {
+            0 => &[1; 2],
+            _ => scales.get(..groups.checked_mul(if last { 1 } else { 2 })?)?,
+        };
+        if last {
+            let sum = one_row_in_groups::<BITS>(data, pairs, parts, pair)?;
+            return Some([sum, 0]);
         }
-        emit(a);
-        emit(b);
+        let sums = two_rows::<BITS>(data, stride, pairs, parts, pair)?;
         data = data.get(stride.checked_mul(2)?..)?;
-        scales = second.get(scale_step..)?;
-    }
-    for row in data.chunks_exact(stride.max(1)) {
-        let mut acc = 0_i32;
-        let parts = row.chunks_exact(bytes).zip(pairs.chunks_exact(span)).zip(sums.chunks_exact(2));
-        for (g, ((row, pairs), sum)) in parts.enumerate() {
-            let dot = one_row::<BITS>(row, pairs).wrapping_mul(factor).wrapping_sub(whole(sum)?);
-            acc = acc.wrapping_add(dot.wrapping_mul(scale(scales, g)?));
+        if w.group > 0 {
+            scales = scales.get(pair.len()..)?;
         }
-        scales = scales.get(scale_step..)?;
-        emit(acc);
+        Some(sums)
+    };
+    let mut left = w.outputs;
+    while left >= 4 {
+        let ([a, b], [c, d]) = (next(false)?, next(false)?);
+        to.take([a, b, c, d], 4);
+        left -= 4;
+    }
+    if left > 0 {
+        let [a, b] = next(left == 1)?;
+        let c = if left == 3 { next(true)?[0] } else { 0 };
+        to.take_last([a, b, c, 0], left);
     }
     Some(())
 }

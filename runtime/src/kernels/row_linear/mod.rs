@@ -3,6 +3,7 @@
 pub(crate) mod drive;
 pub mod dsp;
 mod epilogue;
+mod fours;
 pub mod lanes;
 pub mod portable;
 pub mod quads;
@@ -82,6 +83,25 @@ pub struct MlpUp<'a> {
 #[inline(always)]
 pub(crate) fn wide(acc: i32, (row, common): (RowScale, CommonShift), (mult, bias): (i32, i32)) -> i32 {
     common.requantize(acc, row.times(mult, 0).mult).saturating_add(bias)
+}
+
+/// [`scaled`] for these integers: where the bound for 16 bits is too large for high words of products, theirs may not be.
+#[inline(always)]
+fn scaled_for(row: RowScale, w: &Weights, x: &[i16]) -> (RowScale, CommonShift) {
+    let (row, common) = scaled(row, w);
+    if common.high().is_some() {
+        return (row, common);
+    }
+    // No product is larger than the largest weight times each; a row has at most 2^16.
+    let sum = x.iter().fold(0, |sum: u32, &x| sum.wrapping_add(x.unsigned_abs().into()));
+    let weight = match w.bits {
+        8 => 1 << 7,
+        4 => 1 << 3,
+        _ => 3,
+    };
+    let scale = if w.group == 0 { 1 } else { 1 << 7 };
+    let bound = sum.saturating_mul(weight * scale);
+    (row, CommonShift::of(row.times(1, w.shift).shift, bound.min(1 << 31)))
 }
 
 /// What [`wide`] needs of a row.

@@ -11,7 +11,7 @@ pub mod reference;
 #[cfg(test)]
 mod tests;
 
-use crate::fixed::{CommonShift, Factor, RowScale};
+use crate::fixed::{CommonShift, Factor, HighShift, RowScale};
 
 /// Fraction bits of wide rows.
 pub const WIDE_FRACTION_BITS: u32 = 16;
@@ -70,8 +70,22 @@ pub fn quantize(values: &[i32], unit: Factor, bits: u32, row: &mut [i16]) -> Opt
     let common = CommonShift::of(factor.shift, max);
     let limit = (1_i32 << (bits.clamp(2, 16) - 1)) - 1;
     let (quantized, tail) = out.split_at_mut_checked(values.len())?;
-    for (q, &v) in quantized.iter_mut().zip(values) {
-        *q = common.requantize(v, factor.mult).clamp(-limit, limit) as i16;
+    // Rounding is monotonic: where the largest does not saturate, nothing does.
+    let unclamped = |high: &HighShift| {
+        let ends = i32::try_from(max).map(|max| [max, -max].map(|v| high.requantize(v, factor.mult)));
+        ends.is_ok_and(|[high, low]| high <= limit && low >= -limit)
+    };
+    match common.high().filter(unclamped) {
+        Some(high) => {
+            for (q, &v) in quantized.iter_mut().zip(values) {
+                *q = high.requantize(v, factor.mult) as i16;
+            }
+        }
+        None => {
+            for (q, &v) in quantized.iter_mut().zip(values) {
+                *q = common.requantize(v, factor.mult).clamp(-limit, limit) as i16;
+            }
+        }
     }
     tail.fill(0);
     Some(())

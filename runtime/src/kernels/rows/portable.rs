@@ -17,22 +17,30 @@ pub fn row_norm(p: &RowNorm, x: &[i32], gamma: &[i16], out: &mut [i16], products
     for (x, out) in rows {
         let mean = if p.centred { floor_mean(x, p.len) } else { 0 };
         let centred = |x: i32| if mean == 0 { x } else { sat32(i64::from(x) - i64::from(mean)) };
-        let max = x.iter().fold(0, |max: u32, &x| max.max(centred(x).unsigned_abs()));
-        let s = (32 - max.leading_zeros()).saturating_sub(15);
-        // Halves up without overflow: the bit below the cut is added after the shift.
-        let half = s.saturating_sub(1);
-        let mut squares = 0_u64;
-        for ((t, &x), &gamma) in products.iter_mut().zip(x).zip(gamma) {
-            let c = centred(x);
-            let round = if s == 0 { 0 } else { (c >> half) & 1 };
-            let h = ((c >> s) + round).clamp(-32_767, 32_767);
-            squares += u64::from((h * h).unsigned_abs());
-            *t = h * i32::from(gamma);
-        }
+        // As many bits as the largest has.
+        let bits = x.iter().fold(0, |bits: u32, &x| bits | centred(x).unsigned_abs());
+        let s = (32 - bits.leading_zeros()).saturating_sub(15);
+        let elements = products.iter_mut().zip(x).zip(gamma);
+        let squares = match (s, mean) {
+            (0, _) => shifted(elements, |x| centred(x).clamp(-32_767, 32_767)),
+            // Halves up without overflow.
+            (_, 0) => shifted(elements, |x| (((x >> (s - 1)) + 1) >> 1).clamp(-32_767, 32_767)),
+            _ => shifted(elements, |x| (((centred(x) >> (s - 1)) + 1) >> 1).clamp(-32_767, 32_767)),
+        };
         let energy = squares + (u64::from(p.epsilon) >> (2 * s));
         quantize(products, norm_unit(p.factor, energy), p.bits, out)?;
     }
     Some(())
+}
+
+/// Gives each product of a shifted element and its γ, and the sum of the squares.
+#[inline(always)]
+fn shifted<'x>(elements: impl Iterator<Item = ((&'x mut i32, &'x i32), &'x i16)>, shift: impl Fn(i32) -> i32) -> u64 {
+    elements.fold(0_i64, |squares, ((product, &x), &gamma)| {
+        let h = shift(x);
+        *product = h * i32::from(gamma);
+        squares + i64::from(h) * i64::from(h)
+    }) as u64
 }
 
 /// See [`super::reference::embedding`].
