@@ -39,6 +39,17 @@ pub fn in_ci() -> bool {
     std::env::var_os("CI").is_some()
 }
 
+/// Whether `what` can be tested here; if not, says why.
+///
+/// # Panics
+/// If it cannot, in CI.
+pub fn available(what: &str, availability: Result<(), String>) -> bool {
+    let Err(why) = availability else { return true };
+    assert!(!in_ci(), "{what} cannot be tested, and in CI nothing is skipped: {why}");
+    skip(what, &why);
+    false
+}
+
 /// Whether tests that take more than a minute run: with `TEFF_SLOW_TESTS=1`, as in CI. Says so, if not.
 pub fn slow(what: &str) -> bool {
     let wanted = std::env::var_os("TEFF_SLOW_TESTS").is_some();

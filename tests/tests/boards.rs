@@ -18,7 +18,7 @@ use teff_app::digits::Embedded;
 use teff_app::spectra;
 use teff_app::storyteller::{self, Settings};
 use teff_tests::cases::{self, Case};
-use teff_tests::{budget, golden, in_ci, root, skip, slow};
+use teff_tests::{available, budget, golden, root, slow};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::board::{self, Board, Elf, Hardware, linux};
 use teff_tools::compare::{Emulated, compare};
@@ -380,14 +380,6 @@ fn stack(line: &str) -> Option<u64> {
 
 fn board(name: &str) -> &'static Board {
     board::by_name(name).expect("it is in the table")
-}
-
-/// Whether `what` can be tested here; if not, says why, and fails in CI.
-fn available(what: &str, availability: Result<(), String>) -> bool {
-    let Err(why) = availability else { return true };
-    assert!(!in_ci(), "{what} cannot be tested, and in CI nothing is skipped: {why}");
-    skip(what, &why);
-    false
 }
 
 fn model() -> PathBuf {

@@ -22,6 +22,8 @@ pub enum Error<R, W, P> {
         /// Elements that the output should have.
         outputs: usize,
     },
+    /// The model is not for this application, for this reason.
+    Interface(&'static str),
     /// A frame could not be read.
     Read(R),
     /// The stream ended within a frame.
@@ -75,6 +77,7 @@ impl<R: Debug, W: Debug, P: Debug> Display for Error<R, W, P> {
                     "the model is not for this application, which has {inputs} numbers for it and expects {outputs}"
                 )
             }
+            Self::Interface(reason) => write!(f, "the model is not for this application: {reason}"),
             Self::Read(error) => write!(f, "a frame could not be read: {error:?}"),
             Self::PartialFrame { needed, found } => write!(f, "the last frame has {found} of {needed} bytes"),
             Self::Run(error) => Display::fmt(error, f),

@@ -7,6 +7,7 @@
 //! | [`compare`] | runs the model step by step and shows a PC what each step gave |
 //! | [`conformance`] | runs the self-tests of a stream of models |
 //! | [`digits`] | runs the model on each frame of a stream and writes the outputs |
+//! | [`keyword`] | listens, and tells the words that a streaming model hears |
 //! | [`spectra`] | runs the fixed-point front end on frames of sound |
 //! | [`vibration`] | scores the spectra of an accelerometer and raises an alarm |
 //! | [`storyteller`] | continues each line of a stream with a language model, token by token |
@@ -24,6 +25,7 @@ pub mod compare;
 pub mod conformance;
 pub mod digits;
 mod error;
+pub mod keyword;
 pub mod markers;
 pub mod spectra;
 pub mod storyteller;

@@ -21,9 +21,10 @@ use embedded_hal::digital::OutputPin;
 use teff_app::compare;
 use teff_app::conformance::{self, Buffer};
 use teff_app::digits::{self, Board, Embedded};
+use teff_app::keyword;
 use teff_app::spectra;
-use teff_app::vibration::{self, sensor::Recording, spectrum::BandEnergies};
 use teff_app::storyteller::{self, Settings};
+use teff_app::vibration::{self, sensor::Recording, spectrum::BandEnergies};
 
 /// Runs the application that the features name, and exits: `compare`, else digits.
 pub fn run<P: OutputPin>(embedded: Embedded, memory: &mut [u8], busy: P) -> ! {
@@ -105,6 +106,19 @@ pub fn run_storyteller(embedded: Embedded, memory: &mut [u8], settings: Settings
         Err(error) => fail(&error),
     };
     if let Err(error) = storyteller::run(embedded, memory, settings, prompts, text) {
+        fail(&error);
+    }
+    check_stack();
+    succeed()
+}
+
+/// Runs the keyword application on the sound in the file of frames, and exits.
+pub fn run_keyword<P: OutputPin>(embedded: Embedded, memory: &mut [u8], heard: P) -> ! {
+    let (sound, results) = match open() {
+        Ok(files) => files,
+        Err(error) => fail(&error),
+    };
+    if let Err(error) = keyword::run(embedded, memory, keyword::Board { sound, results, heard }) {
         fail(&error);
     }
     check_stack();

@@ -10,6 +10,7 @@ mod convert;
 mod demo;
 mod deploy;
 mod eval;
+mod features;
 mod flash;
 mod generate;
 mod inspect;
@@ -44,6 +45,7 @@ enum Command {
     Run(run::Args),
     Eval(eval::Args),
     Inspect(inspect::Args),
+    Features(features::Args),
     Generate(generate::Args),
     Chat(generate::ChatArgs),
     Demo(demo::Args),
@@ -64,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Eval(args) => eval::main(&args),
         Command::Inspect(args) => inspect::main(&args),
+        Command::Features(args) => features::main(&args),
         Command::Generate(args) => generate::main(&args),
         Command::Chat(args) => generate::chat(&args),
         Command::Demo(args) => demo::main(&args),

