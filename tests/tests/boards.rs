@@ -20,7 +20,7 @@ use teff_app::storyteller::{self, Settings};
 use teff_tests::cases::{self, Case};
 use teff_tests::{available, budget, golden, root, slow};
 use teff_tools::aligned::AlignedBytes;
-use teff_tools::board::{self, Board, Elf, Hardware, linux};
+use teff_tools::board::{self, Board, Elf, Hardware, Kind, linux};
 use teff_tools::compare::{Emulated, compare};
 use teff_tools::convert;
 use teff_tools::line::Patience;
@@ -75,12 +75,29 @@ fn hardware() {
         if !available(board.name, board::target_availability(board.target)) {
             continue;
         }
-        let firmware = board::build_hardware(board, &model(), false).unwrap_or_else(|error| panic!("{error:#}"));
+        let firmware =
+            board::build_hardware(board, &model(), Kind::Application).unwrap_or_else(|error| panic!("{error:#}"));
         let size = firmware.size().expect("the firmware is intact");
         assert!(size.flash <= board.flash && size.ram <= board.ram, "{}: {size:?}", board.name);
         links_no_other_operators(board.name, &firmware);
         new_project_builds(board);
+        if board.slots.is_some() {
+            keeps_out_of_its_slots(board);
+        }
     }
+}
+
+/// With model slots the firmware links, and ends before them: the linker script of `teff-build` sees to it.
+fn keeps_out_of_its_slots(board: &Hardware) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = folder.path().join("key.pub");
+    fs::write(&key, update::key::public_text(&SigningKey::from_bytes(&[5; 32]))).expect("a file");
+    let firmware =
+        board::build_hardware(board, &model(), Kind::Slots(&key)).unwrap_or_else(|error| panic!("{error:#}"));
+    let size = firmware.size().expect("the firmware is intact");
+    let slots = board.slots.expect("it has");
+    assert!(size.flash + u64::from(slots.len) <= board.flash && size.ram <= board.ram, "{}: {size:?}", board.name);
+    links_no_other_operators(board.name, &firmware);
 }
 
 /// What `teff new` writes builds, in another folder, with the model that was given.

@@ -37,6 +37,9 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// Model slots without a key.
+    #[error("{variable} is not set: it names the public key of those who may sign models for the slots", variable = crate::KEY_VARIABLE)]
+    NoKey,
     /// The model cannot be embedded.
     #[error("model {path}: {cause}")]
     Model {

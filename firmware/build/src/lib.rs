@@ -79,6 +79,62 @@ fn try_firmware(model: &Path, budget: Budget) -> Result<(), Error> {
     write(&out.join("model.rs"), source.as_bytes())
 }
 
+/// Where a firmware keeps models that it is given later (`teff-slots`): whole sectors of its flash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slots {
+    /// Address of the first byte.
+    pub address: usize,
+    /// Bytes.
+    pub len: usize,
+    /// Bytes of RAM for arena and state of any model that may come.
+    pub ram: usize,
+}
+
+/// Sets `slots` aside, after [`firmware`] and after the build script has named `link.x` of `cortex-m-rt`: writes their numbers to `slots.rs` as `ADDRESS`,
+/// `LEN` and `MEMORY_LEN`, and lets the linker refuse a firmware that reaches into them. Without a public key the build
+/// fails: nothing could ever be put there.
+pub fn slots(slots: Slots) {
+    if let Err(error) = try_slots(slots) {
+        println!("cargo::error={error}");
+        std::process::exit(1);
+    }
+}
+
+fn try_slots(slots: Slots) -> Result<(), Error> {
+    if env::var_os(KEY_VARIABLE).is_none() {
+        return Err(Error::NoKey);
+    }
+    let out = variable("OUT_DIR")?;
+    write(&out.join("slots.rs"), slots_source(slots).as_bytes())?;
+    write(&out.join("slots.x"), slots_script(slots).as_bytes())?;
+    println!("cargo::rustc-link-arg-bins=-T{}", out.join("slots.x").display());
+    Ok(())
+}
+
+fn slots_source(Slots { address, len, ram }: Slots) -> String {
+    format!(
+        "/// Address of the model slots.
+pub const ADDRESS: usize = {address:#x};
+/// Their bytes.
+pub const LEN: usize = {len:#x};
+/// Bytes for arena and state of any model.
+pub const MEMORY_LEN: usize = {ram};
+"
+    )
+}
+
+/// The initial values of variables are the last of a firmware.
+fn slots_script(Slots { address, len, .. }: Slots) -> String {
+    format!(
+        "__teff_slots_start = {address:#x};
+__teff_slots_end = {:#x};
+ASSERT(__sidata + SIZEOF(.data) <= __teff_slots_start, \"
+the firmware with its own model reaches into the model slots at {address:#x}: embed a smaller one\");
+",
+        address + len
+    )
+}
+
 /// The source of the constant `PUBLIC_KEY`; `None` if `text` is no key.
 fn public_key(text: &str) -> Option<String> {
     let digits = text.trim();
@@ -110,6 +166,14 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_linker_keeps_the_firmware_out_of_the_slots() {
+        let slots = Slots { address: 0x8_0000, len: 0x8_0000, ram: 1000 };
+        assert!(slots_source(slots).contains("LEN: usize = 0x80000") && slots_source(slots).contains("= 1000;"));
+        let script = slots_script(slots);
+        assert!(script.contains("__teff_slots_end = 0x100000;") && script.contains("ASSERT(__sidata"), "{script}");
+    }
 
     #[test]
     fn a_key_becomes_a_constant_and_what_is_none_is_refused() {

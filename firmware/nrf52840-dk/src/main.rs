@@ -6,6 +6,8 @@
 #![no_main]
 
 mod line;
+#[cfg(feature = "slots")]
+mod slots;
 
 use core::cell::RefCell;
 
@@ -21,8 +23,12 @@ mod model {
     include!(concat!(env!("OUT_DIR"), "/model.rs"));
 }
 
-static MEMORY: ConstStaticCell<teff::Aligned<[u8; model::MEMORY_LEN]>> =
-    ConstStaticCell::new(teff::Aligned([0; model::MEMORY_LEN]));
+#[cfg(not(feature = "slots"))]
+use model::MEMORY_LEN;
+#[cfg(feature = "slots")]
+use slots::MEMORY_LEN;
+
+static MEMORY: ConstStaticCell<teff::Aligned<[u8; MEMORY_LEN]>> = ConstStaticCell::new(teff::Aligned([0; MEMORY_LEN]));
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -39,5 +45,8 @@ fn main() -> ! {
     // Low lights the LED.
     let busy = port.p0_13.into_push_pull_output(Level::Low);
     let board = Board { frames: Half(&line), results: Half(&line), busy };
-    teff_probe::run(embedded, &mut MEMORY.take().0, board)
+    let memory = &mut MEMORY.take().0;
+    #[cfg(feature = "slots")]
+    let embedded = slots::select(device.NVMC, embedded, memory);
+    teff_probe::run(embedded, memory, board)
 }

@@ -7,6 +7,8 @@
 use defmt_rtt as _;
 
 mod serial;
+#[cfg(feature = "slots")]
+pub mod slots;
 
 pub use serial::{Receiver, Transmitter};
 pub use static_cell::ConstStaticCell;

@@ -20,6 +20,7 @@
 //! |---|---|
 //! | [`header`] | the signed header |
 //! | [`store`] | slots, marks, start and update |
+//! | [`Region`] | the part of a flash that the slots have |
 //! | [`wire`] | requests and responses of the protocol |
 //! | [`server`] | the device's side of it |
 //!
@@ -35,6 +36,7 @@ extern crate std;
 pub mod header;
 mod layout;
 mod marks;
+mod region;
 mod rollback;
 pub mod server;
 pub mod store;
@@ -42,5 +44,6 @@ pub mod wire;
 
 pub use header::{Header, HeaderError};
 pub use marks::ATTEMPTS;
+pub use region::{Region, RegionError};
 pub use server::Server;
 pub use store::{Begun, Installed, Slot, Store, StoreError, UpdateError};

@@ -5,6 +5,9 @@
 #![no_std]
 #![no_main]
 
+#[cfg(feature = "slots")]
+mod slots;
+
 use stm32f4xx_hal::rcc::Config;
 use stm32f4xx_hal::serial;
 use stm32f4xx_hal::{pac, prelude::*};
@@ -15,8 +18,12 @@ mod model {
     include!(concat!(env!("OUT_DIR"), "/model.rs"));
 }
 
-static MEMORY: ConstStaticCell<teff::Aligned<[u8; model::MEMORY_LEN]>> =
-    ConstStaticCell::new(teff::Aligned([0; model::MEMORY_LEN]));
+#[cfg(not(feature = "slots"))]
+use model::MEMORY_LEN;
+#[cfg(feature = "slots")]
+use slots::MEMORY_LEN;
+
+static MEMORY: ConstStaticCell<teff::Aligned<[u8; MEMORY_LEN]>> = ConstStaticCell::new(teff::Aligned([0; MEMORY_LEN]));
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -35,5 +42,8 @@ fn main() -> ! {
         results: Transmitter(transmitter),
         busy: gpioc.pc1.into_push_pull_output(),
     };
-    teff_probe::run(embedded, &mut MEMORY.take().0, board)
+    let memory = &mut MEMORY.take().0;
+    #[cfg(feature = "slots")]
+    let embedded = slots::select(device.FLASH, embedded, memory);
+    teff_probe::run(embedded, memory, board)
 }

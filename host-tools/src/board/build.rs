@@ -27,7 +27,7 @@ pub fn build(board: &Board, model: &Path) -> Result<Elf> {
 /// # Errors
 /// As [`build`].
 pub fn build_binary(board: &Board, binary: &str, model: &Path) -> Result<Elf> {
-    build_crate(board.name, board.folder, board.target, binary, model, &[])
+    build_crate(board.name, board.folder, board.target, binary, model, Kind::Application)
 }
 
 /// [`build`] of the firmware that answers the requests of `teff compare`.
@@ -35,30 +35,52 @@ pub fn build_binary(board: &Board, binary: &str, model: &Path) -> Result<Elf> {
 /// # Errors
 /// As [`build`].
 pub fn build_comparing(board: &Board, model: &Path) -> Result<Elf> {
-    build_crate(board.name, board.folder, board.target, board.binary, model, COMPARING)
+    build_crate(board.name, board.folder, board.target, board.binary, model, Kind::Comparing)
 }
 
-/// [`build`] for a board that is no emulator; `comparing` as [`build_comparing`].
+/// What a board's firmware does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind<'k> {
+    /// It runs the application.
+    Application,
+    /// It answers the requests of `teff compare`.
+    Comparing,
+    /// It runs the application with the model of a slot, if there is one that the key in this file signed.
+    Slots(&'k Path),
+}
+
+impl Kind<'_> {
+    /// The features of a board's crate.
+    pub(crate) const fn features(&self) -> &'static [&'static str] {
+        match self {
+            Self::Application => &[],
+            Self::Comparing => &["--features", "compare"],
+            Self::Slots(_) => &["--features", "slots"],
+        }
+    }
+}
+
+/// [`build`] for a board that is no emulator.
 ///
 /// # Errors
 /// As [`build`].
-pub fn build_hardware(board: &Hardware, model: &Path, comparing: bool) -> Result<Elf> {
-    let features = if comparing { COMPARING } else { &[] };
-    build_crate(board.name, board.folder, board.target, board.binary, model, features)
+pub fn build_hardware(board: &Hardware, model: &Path, kind: Kind<'_>) -> Result<Elf> {
+    build_crate(board.name, board.folder, board.target, board.binary, model, kind)
 }
 
-/// The features of a board's crate for a firmware that answers the requests of `teff compare`.
-pub(crate) const COMPARING: &[&str] = &["--features", "compare"];
-
-fn build_crate(name: &str, folder: &str, target: &str, binary: &str, model: &Path, features: &[&str]) -> Result<Elf> {
+fn build_crate(name: &str, folder: &str, target: &str, binary: &str, model: &Path, kind: Kind<'_>) -> Result<Elf> {
     let model = fs::canonicalize(model).with_context(|| format!("cannot read the model {}", model.display()))?;
     let mut cargo = cargo();
     cargo
         .current_dir(repository()?.join(folder))
         .args(["build", "--release", "--bin", binary, "--target", target])
-        .args(features)
+        .args(kind.features())
         .env("TEFF_MODEL", &model)
         .env("DEFMT_LOG", "debug");
+    if let Kind::Slots(key) = kind {
+        let key = fs::canonicalize(key).with_context(|| format!("cannot read the public key {}", key.display()))?;
+        cargo.env("TEFF_PUBLIC_KEY", key);
+    }
     let _building = lock()?;
     let path = build_artifact(&mut cargo, binary)
         .with_context(|| format!("cannot build the firmware for {name} with {}", model.display()))?;

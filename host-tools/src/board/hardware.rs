@@ -1,5 +1,7 @@
 //! Boards that are no emulators: what is built for them, and what they have.
 
+use crate::update::Slots;
+
 /// A board and the firmware for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hardware {
@@ -19,6 +21,8 @@ pub struct Hardware {
     pub ram: u64,
     /// The programs that can flash it, the preferred one first.
     pub flashers: &'static [Flasher],
+    /// Where a firmware that was built with the feature `slots` keeps its models; as in the board's `build.rs`.
+    pub slots: Option<Slots>,
 }
 
 /// A program that writes a firmware to a board.
@@ -67,6 +71,22 @@ impl Flasher {
     }
 }
 
+impl Flasher {
+    /// Its calls that write the bytes of the file `image` to `address` and start the firmware again; none if it only
+    /// writes firmware.
+    pub fn raw(self, image: &str, address: u32) -> Option<Vec<Vec<String>>> {
+        let address = format!("{address:#010x}");
+        let calls: &[&[&str]] = match self {
+            Self::ProbeRs(chip) => &[
+                &["download", "--chip", chip, "--binary-format", "bin", "--base-address", &address, image],
+                &["reset", "--chip", chip],
+            ],
+            Self::Espflash(_) | Self::Uf2 | Self::Picotool => return None,
+        };
+        Some(calls.iter().map(|call| call.iter().map(ToString::to_string).collect()).collect())
+    }
+}
+
 /// The board of this name that is no emulator.
 pub fn hardware_by_name(name: &str) -> Option<&'static Hardware> {
     HARDWARE.iter().find(|board| board.name == name)
@@ -83,6 +103,7 @@ pub static HARDWARE: &[Hardware] = &[
         flash: 1 << 20,
         ram: 112 << 10,
         flashers: &[Flasher::ProbeRs("STM32F405RGTx")],
+        slots: Some(Slots { address: 0x0804_0000, len: 768 << 10, sector: 128 << 10 }),
     },
     Hardware {
         name: "nrf52840-dk",
@@ -93,6 +114,7 @@ pub static HARDWARE: &[Hardware] = &[
         flash: 1 << 20,
         ram: 256 << 10,
         flashers: &[Flasher::ProbeRs("nRF52840_xxAA")],
+        slots: Some(Slots { address: 0x0008_0000, len: 512 << 10, sector: 4 << 10 }),
     },
     Hardware {
         name: "rp2040",
@@ -103,6 +125,7 @@ pub static HARDWARE: &[Hardware] = &[
         flash: 2 << 20,
         ram: 256 << 10,
         flashers: &[Flasher::ProbeRs("RP2040"), Flasher::Uf2, Flasher::Picotool],
+        slots: None,
     },
     Hardware {
         name: "rp2350",
@@ -113,6 +136,7 @@ pub static HARDWARE: &[Hardware] = &[
         flash: 4 << 20,
         ram: 512 << 10,
         flashers: &[Flasher::ProbeRs("RP235x"), Flasher::Picotool],
+        slots: None,
     },
     Hardware {
         name: "rp2350-riscv",
@@ -123,6 +147,7 @@ pub static HARDWARE: &[Hardware] = &[
         flash: 4 << 20,
         ram: 512 << 10,
         flashers: &[Flasher::Picotool],
+        slots: None,
     },
     Hardware {
         name: "hifive1",
@@ -133,6 +158,7 @@ pub static HARDWARE: &[Hardware] = &[
         flash: 4 << 20,
         ram: 16 << 10,
         flashers: &[Flasher::ProbeRs("FE310-G002")],
+        slots: None,
     },
     Hardware {
         name: "esp32c3",
@@ -143,6 +169,7 @@ pub static HARDWARE: &[Hardware] = &[
         flash: 4 << 20,
         ram: 400 << 10,
         flashers: &[Flasher::Espflash("esp32c3"), Flasher::ProbeRs("esp32c3")],
+        slots: None,
     },
     Hardware {
         name: "esp32c6",
@@ -153,5 +180,6 @@ pub static HARDWARE: &[Hardware] = &[
         flash: 4 << 20,
         ram: 512 << 10,
         flashers: &[Flasher::Espflash("esp32c6"), Flasher::ProbeRs("esp32c6")],
+        slots: None,
     },
 ];

@@ -41,8 +41,8 @@ mod repository;
 pub mod tokens;
 
 pub use availability::{availability, program_runs, target_availability};
-pub(crate) use build::{COMPARING, cargo};
-pub use build::{build, build_binary, build_comparing, build_hardware};
+pub(crate) use build::cargo;
+pub use build::{Kind, build, build_binary, build_comparing, build_hardware};
 pub use count::Count;
 pub use elf::{Elf, Size};
 pub use emulate::{BoardRun, ProgramRun, run, run_binary};

@@ -1,8 +1,11 @@
-//! Model updates in the field, from the PC's side: keys, signed models, and the sender of the protocol of `teff-slots`.
+//! Model updates in the field, from the PC's side: keys, signed models, the sender of the protocol of
+//! `teff-slots`, and the bytes that it leaves in a flash.
 
+mod image;
 pub mod key;
 mod push;
 
+pub use image::{Slots, image};
 pub use push::{Pushed, push};
 
 use anyhow::{Context, Result, bail, ensure};

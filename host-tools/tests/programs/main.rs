@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod deploy;
+mod flash;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -2,8 +2,10 @@
 
 use crate::flash::RamFlash;
 use ed25519_dalek::SigningKey;
-use embedded_storage::nor_flash::ReadNorFlash;
-use teff_slots::{ATTEMPTS, Begun, Header, HeaderError, Installed, Slot, Store, StoreError, UpdateError};
+use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
+use teff_slots::{
+    ATTEMPTS, Begun, Header, HeaderError, Installed, Region, RegionError, Slot, Store, StoreError, UpdateError,
+};
 
 type Flash = RamFlash<4, 512>;
 
@@ -182,4 +184,31 @@ fn a_flash_that_is_too_small_and_a_key_that_is_none_are_errors() {
     assert!(Store::open(Flash::new(6), &public(), good).is_ok());
     let no_point = [2; 32];
     assert_eq!(Store::open(Flash::new(16), &no_point, good).err(), Some(StoreError::Key));
+}
+
+#[test]
+fn a_region_is_all_that_is_touched() {
+    let whole = Flash::new(20);
+    for (start, len) in [(1, SECTOR), (0, 1), (0, 21 * SECTOR), (u32::MAX - SECTOR + 1, SECTOR)] {
+        assert!(Region::new(whole.clone(), start, len).is_none(), "{start} {len}");
+    }
+    let mut flash = whole;
+    let before: Vec<u8> = (0..2 * SECTOR).map(|n| n as u8).collect();
+    flash.write(0, &before).expect("it is erased");
+    let region = Region::new(&mut flash, 2 * SECTOR, 16 * SECTOR).expect("whole sectors of the flash");
+    let mut store = Store::open(region, &public(), |_, _| true).expect("large enough");
+    store.begin(&Header::sign(&[7; 900], 1, &key())).expect("it begins");
+    store.write(0, &[7; 900]).expect("it is written");
+    let installed = store.finish(|_, _| true).expect("it finishes");
+    let mut region = store.into_flash();
+    let mut bytes = [0; 900];
+    region.read(installed.range.start, &mut bytes).expect("within");
+    assert_eq!(bytes, [7; 900]);
+    assert_eq!(region.erase(0, 17 * SECTOR), Err(RegionError::OutOfBounds));
+    assert_eq!(region.write(16 * SECTOR, &[0; 4]), Err(RegionError::OutOfBounds));
+    assert_eq!(region.read(16 * SECTOR - 2, &mut [0; 4]), Err(RegionError::OutOfBounds));
+    let place = (2 * SECTOR + installed.range.start) as usize;
+    assert_eq!(flash.bytes[place..][..900], [7; 900]);
+    assert_eq!(flash.bytes[..before.len()], before);
+    assert!(flash.bytes[18 * SECTOR as usize..].iter().all(|&byte| byte == 0xFF));
 }

@@ -1,5 +1,7 @@
 //! `teff flash`
 
+mod model_only;
+
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +12,8 @@ use clap::builder::PossibleValuesParser;
 
 use super::output::{print, spinner, write_atomically};
 use super::teff_file::TeffFile;
-use crate::board::{self, Flasher, HARDWARE, Hardware};
+use crate::board::{self, Flasher, HARDWARE, Hardware, Kind};
+use crate::update::Slots;
 
 /// Build the firmware of a board with a model in it, and write it to the board
 ///
@@ -21,10 +24,12 @@ use crate::board::{self, Flasher, HARDWARE, Hardware};
   teff flash --board rp2040 model.teff
   teff flash --board esp32c3 model.teff --dry-run
   teff flash --board esp32c3 model.teff --compare
+  teff flash --board nrf52840-dk model.teff --public-key key.pub
+  teff flash --board nrf52840-dk better.teff --model-only --key key.pem --version 2
 
-To replace the model of a board in the field, without its firmware: teff push --help")]
+To replace the model of a board that no probe reaches: teff push --help")]
 pub(super) struct Args {
-    /// The .teff model
+    /// The .teff model; with --model-only also a signed one, as `teff sign` makes them
     #[arg(value_name = "MODEL.teff")]
     model: PathBuf,
     /// The board
@@ -33,6 +38,18 @@ pub(super) struct Args {
     /// A firmware that answers `teff compare` over its serial line, in place of the application
     #[arg(long)]
     compare: bool,
+    /// A firmware with model slots, that runs what this key signed: KEY.pub, as `teff keygen` makes them
+    #[arg(long, value_name = "KEY.pub", conflicts_with = "compare")]
+    public_key: Option<PathBuf>,
+    /// Write the model slots only, and leave the firmware as it is: it must have been built with --public-key
+    #[arg(long, conflicts_with = "compare")]
+    model_only: bool,
+    /// With --model-only: the private key, to sign the model with
+    #[arg(long, value_name = "KEY.pem", requires_all = ["model_only", "number"], conflicts_with = "public_key")]
+    key: Option<PathBuf>,
+    /// With --key: the version of the model
+    #[arg(long = "version", value_name = "N", requires = "key", value_parser = clap::value_parser!(u32).range(1..))]
+    number: Option<u32>,
     /// Show what would be run; build and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -40,15 +57,26 @@ pub(super) struct Args {
 
 pub(super) fn main(args: &Args) -> Result<()> {
     let board = board::hardware_by_name(&args.board).context("no such board")?;
+    if args.model_only {
+        return model_only::main(args, board);
+    }
+    let kind = match &args.public_key {
+        Some(key) => {
+            slots_of(board)?;
+            Kind::Slots(key)
+        }
+        None if args.compare => Kind::Comparing,
+        None => Kind::Application,
+    };
     TeffFile::read(&args.model)?.model()?;
     let root = board::repository()?;
     let firmware = root.join("target/flash").join(format!("{}.elf", board.name));
     if args.dry_run {
-        return print(&plan(board, &args.model, args.compare, &firmware));
+        return print(&plan(board, &args.model, kind, &firmware));
     }
     let flasher = choose(board, board::program_runs)?;
     let building = spinner(format!("{}: building its firmware", board.name));
-    let elf = board::build_hardware(board, &args.model, args.compare);
+    let elf = board::build_hardware(board, &args.model, kind);
     building.finish_and_clear();
     let elf = elf?;
     let size = elf.size()?;
@@ -63,12 +91,24 @@ pub(super) fn main(args: &Args) -> Result<()> {
     );
     fs::create_dir_all(root.join("target/flash")).context("cannot make target/flash")?;
     write_atomically(&firmware, elf.bytes())?;
-    let arguments = flasher.arguments(&firmware.display().to_string());
-    print(&format!("{}\n", command(flasher, &arguments)))?;
-    let status = Command::new(flasher.program()).args(&arguments).status();
+    call(flasher, &flasher.arguments(&firmware.display().to_string()))
+}
+
+/// Runs the program and shows how.
+fn call(flasher: Flasher, arguments: &[String]) -> Result<()> {
+    print(&format!("{}\n", command(flasher, arguments)))?;
+    let status = Command::new(flasher.program()).args(arguments).status();
     let status = status.with_context(|| format!("cannot start {}", flasher.program()))?;
     ensure!(status.success(), "{} failed: {status}; is the board plugged in?", flasher.program());
     Ok(())
+}
+
+/// Where the board's firmware keeps models.
+fn slots_of(board: &Hardware) -> Result<Slots> {
+    board.slots.with_context(|| {
+        let with: Vec<_> = HARDWARE.iter().filter(|board| board.slots.is_some()).map(|board| board.name).collect();
+        format!("the firmware for {} has no model slots: only those for {} have", board.name, with.join(" and "))
+    })
 }
 
 /// The first flasher of the board that `is_there`.
@@ -81,12 +121,16 @@ fn choose(board: &Hardware, is_there: impl Fn(&str) -> bool) -> Result<Flasher> 
 }
 
 /// What `main` would run.
-fn plan(board: &Hardware, model: &Path, compare: bool, firmware: &Path) -> String {
-    let model = env::current_dir().map_or_else(|_| model.into(), |folder| folder.join(model));
+fn plan(board: &Hardware, model: &Path, kind: Kind<'_>, firmware: &Path) -> String {
+    let model = absolute(model);
     let (folder, target, binary) = (board.folder, board.target, board.binary);
     let build = format!("cargo build --release --bin {binary} --target {target}");
-    let features = if compare { format!(" {}", board::COMPARING.join(" ")) } else { String::new() };
-    let mut text = format!("cd {folder}; TEFF_MODEL={} {build}{features}\n", model.display());
+    let features: String = kind.features().iter().map(|word| format!(" {word}")).collect();
+    let key = match kind {
+        Kind::Slots(key) => format!("TEFF_PUBLIC_KEY={} ", absolute(key).display()),
+        _ => String::new(),
+    };
+    let mut text = format!("cd {folder}; TEFF_MODEL={} {key}{build}{features}\n", model.display());
     for (index, flasher) in board.flashers.iter().enumerate() {
         let arguments = flasher.arguments(&firmware.display().to_string());
         let or = if index == 0 { "" } else { "or " };
@@ -94,6 +138,10 @@ fn plan(board: &Hardware, model: &Path, compare: bool, firmware: &Path) -> Strin
         let _ = writeln!(text, "{or}{}", command(*flasher, &arguments));
     }
     text
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    env::current_dir().map_or_else(|_| path.into(), |folder| folder.join(path))
 }
 
 fn command(flasher: Flasher, arguments: &[String]) -> String {
@@ -118,14 +166,17 @@ mod tests {
     #[test]
     fn a_plan_names_what_is_built_and_how_it_is_written() {
         let board = board::hardware_by_name("rp2040").unwrap();
-        let text = plan(board, Path::new("/m.teff"), false, Path::new("/f.elf"));
+        let text = plan(board, Path::new("/m.teff"), Kind::Application, Path::new("/f.elf"));
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(
             lines[0],
             "cd firmware/rp2040; TEFF_MODEL=/m.teff cargo build --release --bin teff-rp2040 --target thumbv6m-none-eabi"
         );
-        let comparing = plan(board, Path::new("/m.teff"), true, Path::new("/f.elf"));
+        let comparing = plan(board, Path::new("/m.teff"), Kind::Comparing, Path::new("/f.elf"));
         assert_eq!(comparing.lines().next(), Some(format!("{} --features compare", lines[0]).as_str()));
+        let slots = plan(board, Path::new("/m.teff"), Kind::Slots(Path::new("/k.pub")), Path::new("/f.elf"));
+        let first = slots.lines().next().unwrap();
+        assert!(first.contains(" TEFF_PUBLIC_KEY=/k.pub cargo") && first.ends_with(" --features slots"), "{first}");
         assert_eq!(lines[1..3], ["probe-rs run --chip RP2040 /f.elf", "or elf2uf2-rs --deploy /f.elf"]);
     }
 }
