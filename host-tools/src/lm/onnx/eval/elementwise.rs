@@ -37,6 +37,14 @@ fn unary(node: &Node) -> Option<Box<dyn Fn(f64) -> f64>> {
         "Gelu" if node.text("approximate").as_deref() == Some("tanh") => Box::new(gelu_tanh),
         "Gelu" => Box::new(gelu),
         "FastGelu" => Box::new(gelu_tanh),
+        "Elu" => {
+            let alpha = node.float("alpha", 1.0);
+            Box::new(move |x| if x < 0.0 { alpha * x.exp_m1() } else { x })
+        }
+        "LeakyRelu" => {
+            let alpha = node.float("alpha", 0.01);
+            Box::new(move |x| if x < 0.0 { alpha * x } else { x })
+        }
         "QuickGelu" => Box::new(move |x| x * sigmoid(alpha * x)),
         "Silu" => Box::new(|x| x * sigmoid(x)),
         "Swish" => {

@@ -90,6 +90,7 @@ fn one(node: &Node, inputs: &Inputs<'_>) -> Result<Option<Value>> {
             ensure!(indices.iter().all(|&i| (-len..len).contains(&i)), "an index is out of range");
             map_value!(x, a => ArrayD::from_shape_fn(indices.raw_dim(), |at| a[pick(at)]).into())
         }
+        "GatherND" => gather_nd(node, inputs, x)?,
         "Expand" => {
             let wanted: Vec<usize> = inputs.get(1)?.list().iter().map(|&d| d as usize).collect();
             let shape = broadcast_shape(x.shape(), &wanted)?;
@@ -241,6 +242,24 @@ fn sequence(node: &Node, inputs: &Inputs<'_>) -> Result<Value> {
         Value::F(a) => Value::F(ArrayD::from_elem(IxDyn(&shape), a.first().copied().unwrap_or(0.0)).into()),
         Value::I(a) => Value::I(ArrayD::from_elem(IxDyn(&shape), a.first().copied().unwrap_or(0)).into()),
     })
+}
+
+/// Elements or slices at places that the last axis of the indices spells.
+fn gather_nd(node: &Node, inputs: &Inputs<'_>, x: &Value) -> Result<Value> {
+    ensure!(node.int("batch_dims", 0) == 0, "with batch_dims");
+    let indices = inputs.get(1)?;
+    let (&depth, outer) = indices.shape().split_last().context("indices without an axis")?;
+    let (axes, tail) = x.shape().split_at_checked(depth).with_context(|| format!("indices of {depth} axes"))?;
+    let place = |row: &[i64]| -> Result<usize> {
+        row.iter().zip(axes).try_fold(0, |at, (&i, &len)| {
+            let i = if i < 0 { i + len as i64 } else { i };
+            ensure!((0..len as i64).contains(&i), "index {i} of {len}");
+            Ok(at * len + i as usize)
+        })
+    };
+    let places = indices.list().chunks(depth.max(1)).map(place).collect::<Result<Vec<_>>>()?;
+    let flat = x.reshaped(&[axes.iter().product(), tail.iter().product()])?;
+    map_value!(flat, a => a.select(Axis(0), &places).into()).reshaped(&[outer, tail].concat())
 }
 
 fn scatter(node: &Node, inputs: &Inputs<'_>, x: &Value) -> Result<Value> {
