@@ -21,7 +21,7 @@ pub const DIM: usize = 8;
 pub fn scores(pairs: &[u32; 4], (keys, stride): (&[i8], usize), scales: &[u8], down: i32, out: &mut [i32]) -> usize {
     let count = out.len().min(scales.len());
     let reached = count.checked_sub(1).and_then(|last| last.checked_mul(stride)?.checked_add(DIM));
-    if !reached.is_some_and(|bytes| bytes <= keys.len()) {
+    if reached.is_none_or(|bytes| bytes > keys.len()) {
         return 0;
     }
     #[cfg(teff_core = "dsp")]

@@ -125,6 +125,29 @@ pub(super) fn matmul(a: &Array<f64>, b: &Array<f64>) -> Result<Array<f64>> {
     Ok(y.into())
 }
 
+/// A reduction: what is done to each number, with what the fold begins, the fold, and what is done to its result.
+struct Reduction {
+    before: fn(f64) -> f64,
+    start: f64,
+    fold: fn(f64, f64) -> f64,
+    after: fn(f64) -> f64,
+}
+
+impl Reduction {
+    fn of(op: &str) -> Option<Self> {
+        let plain = |start, fold: fn(f64, f64) -> f64| Self { before: |v| v, start, fold, after: |v| v };
+        Some(match op {
+            "ReduceSum" | "ReduceMean" => plain(0.0, |a, b| a + b),
+            "ReduceMax" => plain(f64::NEG_INFINITY, f64::max),
+            "ReduceMin" => plain(f64::INFINITY, f64::min),
+            "ReduceProd" => plain(1.0, |a, b| a * b),
+            "ReduceSumSquare" => Self { before: |v| v * v, ..plain(0.0, |a, b| a + b) },
+            "ReduceL2" => Self { before: |v| v * v, after: f64::sqrt, ..plain(0.0, |a, b| a + b) },
+            _ => return None,
+        })
+    }
+}
+
 /// Reductions over axes that an attribute or the second input names; without any, over all.
 fn reduce(node: &Node, inputs: &Inputs<'_>) -> Result<Option<Value>> {
     let source = inputs.get(0)?;
@@ -138,16 +161,7 @@ fn reduce(node: &Node, inputs: &Inputs<'_>) -> Result<Option<Value>> {
     if axes.is_empty() {
         axes = (0..rank).collect();
     }
-    let (before, start, fold, after): (fn(f64) -> f64, f64, fn(f64, f64) -> f64, fn(f64) -> f64) =
-        match node.op.as_str() {
-            "ReduceSum" | "ReduceMean" => (|v| v, 0.0, |a, b| a + b, |v| v),
-            "ReduceMax" => (|v| v, f64::NEG_INFINITY, f64::max, |v| v),
-            "ReduceMin" => (|v| v, f64::INFINITY, f64::min, |v| v),
-            "ReduceProd" => (|v| v, 1.0, |a, b| a * b, |v| v),
-            "ReduceSumSquare" => (|v| v * v, 0.0, |a, b| a + b, |v| v),
-            "ReduceL2" => (|v| v * v, 0.0, |a, b| a + b, f64::sqrt),
-            _ => return Ok(None),
-        };
+    let Some(Reduction { before, start, fold, after }) = Reduction::of(&node.op) else { return Ok(None) };
     let count: usize = axes.iter().map(|&a| x.shape()[a]).product();
     x.mapv_inplace(before);
     for &along in &axes {
