@@ -6,7 +6,7 @@
 
 #[cfg(teff_core = "dsp")]
 use crate::fixed::MAX_SHIFT;
-use crate::fixed::{Multiplier, Rounding};
+use crate::fixed::{Multiplier, Rounding, TFLITE_FLAG};
 #[cfg(teff_core = "dsp")]
 use crate::kernels::Output;
 use crate::kernels::PerChannel;
@@ -38,9 +38,7 @@ impl<'a> Product<'a> {
         let rows = requant.bias.len();
         let w = w.get(..rows.checked_mul(depth)?)?;
         let complete = requant.mult.len() == rows && requant.shift.len() == rows && depth > 0;
-        let factors = requant.mult.iter().zip(requant.shift).map(|(&mult, &shift)| Multiplier { mult, shift });
-        let mut tflite = factors.map(|m| m.is_valid() && m.rounding() == Rounding::TfLite);
-        let rounding = if tflite.all(|row| row) { Rounding::TfLite } else { Rounding::Once };
+        let rounding = if all_tflite(requant.shift) { Rounding::TfLite } else { Rounding::Once };
         let vector_rounding = super::vector_rounding(requant.shift);
         complete.then_some(Self { requant, depth, w, rounding, vector_rounding })
     }
@@ -57,6 +55,17 @@ impl<'a> Product<'a> {
     fn odd_offset(&self) -> i32 {
         2 * self.requant.output.zero_point + 1
     }
+}
+
+/// Whether all factors, which verification has found valid, are rounded as TensorFlow Lite does. Looks at four at a time:
+/// single vectors are short work.
+fn all_tflite(shifts: &[u8]) -> bool {
+    const FLAGS: u32 = u32::from_le_bytes([TFLITE_FLAG; 4]);
+    let (words, rest) = shifts.as_chunks::<4>();
+    let flagged = |&shift: &u8| shift & TFLITE_FLAG != 0;
+    shifts.first().is_some_and(flagged)
+        && words.iter().fold(FLAGS, |all, &word| all & u32::from_le_bytes(word)) == FLAGS
+        && rest.iter().all(flagged)
 }
 
 /// The clamp behind saturation: none, or its ends.
