@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 #[cfg(teff_core = "dsp")]
-use crate::fixed::POWERS;
+use crate::fixed::exp2::POWERS;
 #[cfg(not(teff_core = "dsp"))]
 use crate::kernels::attention::drive::{any_powers, score_of};
 

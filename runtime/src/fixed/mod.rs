@@ -27,10 +27,9 @@ pub use log2::{LOG2_FRACTION_BITS, log2};
 pub use product::multiply_high_by_halves;
 pub use products::dot2_q32;
 pub use ratio::{ANGLE_FRACTION_BITS, atan2, rounding_divide_i64};
-mod exp2;
+pub(crate) mod exp2;
 mod scaled;
 
-pub(crate) use exp2::POWERS;
 pub use exp2::{EXP2_INPUT_FRACTION_BITS, exp2_neg};
 pub use requantize::{
     MAX_SHIFT, MIN_MULTIPLIER, MIN_SHIFT, MIN_TFLITE_SHIFT, Multiplier, Rounding, TFLITE_FLAG, WIDE_BITS, clamp_s8,

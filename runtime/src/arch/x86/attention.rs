@@ -5,7 +5,7 @@ use core::arch::x86_64::*;
 
 use super::avx2;
 use super::vector::{array, load8, load16, saturating_add, store8, sum};
-use crate::fixed::POWERS;
+use crate::fixed::exp2::POWERS;
 use crate::kernels::attention::drive::{self, Dots, shift_down};
 use crate::kernels::attention::portable::{self, Portable};
 use crate::kernels::attention::{Attention, Cache, Operands, Scratch};
