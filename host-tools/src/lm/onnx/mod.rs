@@ -1,16 +1,16 @@
 //! Reads a language model from an ONNX export, with a cache or without one.
 //!
 //! Exporters write the same network in many ways. So what is looked for is its skeleton, which all of them keep: the matrix
-//! products with constant weights, and the stream of additions that they feed ([`skeleton`]). What stands between products is
-//! not matched node by node but asked what it does ([`probe`], [`attention`]): it is evaluated on inputs from which its
+//! products with constant weights, and the stream of additions that they feed (`skeleton`). What stands between products is
+//! not matched node by node but asked what it does (`probe`, `attention`): it is evaluated on inputs from which its
 //! parameters follow, such as γ, β and ε of a normalisation, the activation of an MLP, the head size, the pairs that positions
-//! turn and their angles. In the end the network found and the graph must give the same logits ([`check`]).
+//! turn and their angles. In the end the network found and the graph must give the same logits (`check`).
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`graph`], [`lower`] | the graph: constants folded, fused nodes taken apart |
-//! | [`eval`], [`value`] | evaluates it in f64 |
-//! | [`inputs`] | which input is what; the cache's inputs, which become state |
+//! | `graph`, `lower` | the graph: constants folded, fused nodes taken apart |
+//! | `eval`, `value` | evaluates it in f64 |
+//! | `inputs` | which input is what; the cache's inputs, which become state |
 
 mod attention;
 mod check;
