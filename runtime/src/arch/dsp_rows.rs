@@ -230,15 +230,17 @@ pub fn two_rows<const BITS: usize>(
 /// [`two_rows`] for a single row; codes of 8 bits are signed, and have no offsets.
 pub fn one_row_in_groups<const BITS: usize>(w: &[u8], pairs: &[u32], groups: Groups, scales: &[i8]) -> Option<i32> {
     let Groups { span, offsets } = groups;
-    let bytes = span.checked_mul(BITS)?.checked_div(4)?.max(1);
+    let bytes = span.checked_mul(BITS)? / 4;
     let mut offsets = offsets.iter();
-    let parts = w.chunks_exact(bytes).zip(pairs.chunks_exact(span.max(1)));
-    let sum = |sum: i32, ((w, pairs), &scale): ((&[u8], &[u32]), &i8)| {
+    let (mut sum, mut w, mut pairs) = (0_i32, w, pairs);
+    for &scale in scales {
+        let (Some(row), Some(x)) = (w.split_at_checked(bytes), pairs.split_at_checked(span)) else { break };
         let offset = offsets.next().copied().unwrap_or(0);
-        let dot = one_row::<BITS>(w, pairs).wrapping_shl(u32::from(BITS == 2)).wrapping_add(offset);
-        sum.wrapping_add(dot.wrapping_mul(scale.into()))
-    };
-    Some(parts.zip(scales).fold(0, sum))
+        let dot = one_row::<BITS>(row.0, x.0).wrapping_shl(u32::from(BITS == 2)).wrapping_add(offset);
+        sum = sum.wrapping_add(dot.wrapping_mul(scale.into()));
+        (w, pairs) = (row.1, x.1);
+    }
+    Some(sum)
 }
 
 /// Bytes and words of a row, if `w` holds it and `more` others, `stride` bytes apart.

@@ -55,8 +55,10 @@ pub(super) fn any_scores<D: Dots + ?Sized>(
     down: i32,
     scores: &mut [i32],
 ) -> Option<()> {
-    for ((score, key), &code) in scores.iter_mut().zip(keys.chunks(stride.max(1))).zip(codes) {
-        *score = score_of(D::dot8(query, key.get(..query.len())?), code, down);
+    let mut rest = keys;
+    for (score, &code) in scores.iter_mut().zip(codes) {
+        *score = score_of(D::dot8(query, rest.get(..query.len())?), code, down);
+        rest = rest.get(stride..).unwrap_or_default();
     }
     Some(())
 }
@@ -69,12 +71,14 @@ pub(super) fn add_any_part<D: Dots + ?Sized>(
     down: i32,
     scores: &mut [i32],
 ) -> Option<i32> {
-    let places = angles.chunks_exact(part.len().max(1));
-    let sums = scores.iter_mut().zip(places).map(|(score, angles)| {
+    let (mut rest, mut max) = (angles, None);
+    for score in scores {
+        let (angles, tail) = rest.split_at_checked(part.len())?;
         *score = score.saturating_add(shift_down(D::dot16(part, angles), down));
-        *score
-    });
-    sums.max()
+        max = max.max(Some(*score));
+        rest = tail;
+    }
+    max
 }
 
 /// [`Dots::powers`] in plain Rust.
@@ -264,7 +268,7 @@ impl<'a> Attend<'a, '_> {
         let limit = (1 << bits) - 1;
         let down = (32 - max.leading_zeros()).saturating_sub(bits) as i32;
         for (q, &x) in self.query.iter_mut().zip(head) {
-            *q = shift_down(x, down).clamp(-limit, limit) as i16;
+            *q = shift_down(x, down).max(-limit).min(limit) as i16;
         }
         if !p.turns_on_read() {
             D::ordered(self.query);
@@ -272,9 +276,10 @@ impl<'a> Attend<'a, '_> {
         let turns = self.operands.turns;
         let keys = self.cache.keys.get(kv_head.checked_mul(p.head_dim)?..)?;
         if p.turns_on_read() {
-            let keys = keys.chunks(p.kv_len().max(1));
-            for (slot, ((score, key), &code)) in self.scores.iter_mut().zip(keys).zip(scales).enumerate() {
-                turned_key(p, angles(p, turns, p.place(slot, self.at))?, key, self.key)?;
+            let mut rest = keys;
+            for (slot, (score, &code)) in self.scores.iter_mut().zip(scales).enumerate() {
+                turned_key(p, angles(p, turns, p.place(slot, self.at))?, rest, self.key)?;
+                rest = rest.get(p.kv_len()..).unwrap_or_default();
                 let scale = decode_scale(code);
                 *score = shift_down(D::dot16(self.query, self.key).wrapping_mul(scale.mant), scale.shift + 3 - down);
             }

@@ -52,9 +52,12 @@ fn fours(w: &Weights, pairs: &[u32], to: &mut impl Accumulators) -> Option<()> {
             to.take(four_rows(rows, stride, pairs)?, 4);
             rest = tail;
         }
-        let mut last = [0; 4];
-        let rows = rest.chunks_exact(stride.max(1));
-        let count = rows.zip(&mut last).map(|(row, sum)| *sum = one_row::<8>(row, pairs)).count();
+        let (mut last, count) = ([0; 4], w.outputs % 4);
+        for sum in last.iter_mut().take(count) {
+            let (row, tail) = rest.split_at_checked(stride)?;
+            *sum = one_row::<8>(row, pairs);
+            rest = tail;
+        }
         if count > 0 {
             to.take_last(last, count);
         }
@@ -66,7 +69,10 @@ fn fours(w: &Weights, pairs: &[u32], to: &mut impl Accumulators) -> Option<()> {
     for _ in 0..w.outputs / 4 {
         let mut acc = [0_i32; 4];
         let mut at = rest;
-        for (g, pairs) in pairs.chunks_exact(span).enumerate() {
+        let mut left = pairs;
+        for g in 0..groups {
+            let (pairs, tail) = left.split_at_checked(span)?;
+            left = tail;
             let dots = four_rows(at, stride, pairs)?;
             for (r, (acc, dot)) in acc.iter_mut().zip(dots).enumerate() {
                 let scale = *scales.get(r.checked_mul(groups)?.checked_add(g)?)?;
@@ -79,11 +85,12 @@ fn fours(w: &Weights, pairs: &[u32], to: &mut impl Accumulators) -> Option<()> {
         rest = rest.get(stride.checked_mul(4)?..)?;
     }
     let parts = Groups { span, offsets: &[] };
-    let (mut last, mut count) = ([0; 4], 0);
-    for (row, sum) in rest.chunks_exact(stride.max(1)).zip(&mut last) {
+    let (mut last, count) = ([0; 4], w.outputs % 4);
+    for sum in last.iter_mut().take(count) {
+        let (row, tail) = rest.split_at_checked(stride)?;
         *sum = one_row_in_groups::<8>(row, pairs, parts, scales.get(..groups)?)?;
         scales = scales.get(groups..)?;
-        count += 1;
+        rest = tail;
     }
     if count > 0 {
         to.take_last(last, count);
@@ -105,7 +112,10 @@ fn twos<const BITS: usize>(
     let groups = w.groups();
     let offset = if BITS == 4 { 8_i32 } else { 3 };
     let offsets = <[i32]>::mut_from_bytes(offsets.get_mut(..groups.checked_mul(2)?)?.as_mut_bytes()).ok()?;
-    for (sum, x) in offsets.iter_mut().zip(x.chunks_exact(span.checked_mul(2)?.max(1))) {
+    let mut rest = x;
+    for sum in offsets.iter_mut() {
+        let (x, tail) = rest.split_at_checked(span.checked_mul(2)?)?;
+        rest = tail;
         let total = x.iter().fold(0, |sum: i32, &x| sum.wrapping_add(x.into()));
         *sum = 0_i32.wrapping_sub(total.wrapping_mul(offset));
     }

@@ -83,7 +83,7 @@ pub fn quantize(values: &[i32], unit: Factor, bits: u32, row: &mut [i16]) -> Opt
         }
         None => {
             for (q, &v) in quantized.iter_mut().zip(values) {
-                *q = common.requantize(v, factor.mult).clamp(-limit, limit) as i16;
+                *q = common.requantize(v, factor.mult).max(-limit).min(limit) as i16;
             }
         }
     }
