@@ -1,5 +1,6 @@
 //! The program for the Raspberry Pi: its package, and the program itself under qemu-aarch64.
 
+use std::convert::Infallible;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::slice;
 
 use teff::{Model, Session};
+use teff_app::digits::Embedded;
+use teff_app::vibration::sensor::Recording;
+use teff_app::vibration::spectrum::BandEnergies;
+use teff_app::{keyword, storyteller, vibration};
 use teff_tests::{in_ci, root, skip, slow};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::board::{self, linux};
@@ -33,6 +38,7 @@ fn the_program_and_its_package() {
     let folder = tempfile::tempdir().expect("a folder");
     let program = the_package_is_complete(folder.path());
     frames_give_the_bits_of_this_machine(&program, folder.path());
+    every_application_gives_the_bits_of_this_machine(&program, folder.path());
     a_pc_compares_step_by_step(&program);
     what_is_wrong_is_said(&program);
 }
@@ -108,6 +114,76 @@ fn frames_give_the_bits_of_this_machine(program: &Path, folder: &Path) {
     };
     let found: Vec<usize> = text.lines().map(|line| line[..1].parse().expect("a digit")).collect();
     assert_eq!(found, expected.chunks(10).map(highest).collect::<Vec<_>>());
+}
+
+/// Sound, a recording of an accelerometer, and prompts: as the applications themselves answer them here.
+fn every_application_gives_the_bits_of_this_machine(program: &Path, folder: &Path) {
+    let noise: Vec<u8> = workload().0.into_iter().cycle().take(2 * 16_000 * 3).collect();
+    let recording: Vec<u8> = noise.iter().copied().cycle().take(6 * 2048 * 24).collect();
+    let prompts = b"And the king said\n".to_vec();
+    type Application = fn(Embedded, &mut [u8], &[u8], &mut Vec<u8>) -> bool;
+    let applications: [(&str, &str, Vec<u8>, Application); 3] = [
+        ("keyword", "models/keyword/streaming.teff", noise, |embedded, memory, sound, results| {
+            let board = keyword::Board { sound, results, heard: NoPin };
+            keyword::run(embedded, memory, board).is_ok()
+        }),
+        ("vibration", "models/vibration/model.teff", recording, |embedded, memory, recording, results| {
+            let board = vibration::Board { sensor: Recording(recording), results, level: NoPin, alarm: NoPin };
+            vibration::run(embedded, memory, &mut BandEnergies::new(), board).is_ok()
+        }),
+        ("storyteller", "models/storyteller/model.teff", prompts, |embedded, memory, prompts, text| {
+            storyteller::run(embedded, memory, storyteller::Settings::DEMO, prompts, text).is_ok()
+        }),
+    ];
+    for (name, model, input, application) in applications {
+        let path = fs::canonicalize(root().join(model)).expect("the shipped model");
+        let file = AlignedBytes::from(fs::read(&path).expect("the shipped model").as_slice());
+        // For the rest of the test: applications want a model that is embedded.
+        let file: &'static AlignedBytes = Box::leak(Box::new(file));
+        let mut memory = AlignedBytes::zeroed(Model::verify(file).expect("it is valid").memory_len());
+        let mut expected = Vec::new();
+        let embedded = Embedded { model: file, ops: teff::ops::ALL };
+        assert!(application(embedded, &mut memory, &input, &mut expected), "{name} here");
+        assert!(!expected.is_empty(), "{name} says nothing");
+        fs::write(folder.join("input.bin"), &input).expect("a file");
+        let mut emulator = emulator(linux::CPUS[1], program);
+        emulator.args([name, "--frames", "input.bin", "--results", "results.bin", "--model"]).arg(&path);
+        let output = emulator.current_dir(folder).output().expect("the emulator runs");
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        let found = fs::read(folder.join("results.bin")).expect("results");
+        assert!(found == expected, "{name}: not the bits of this machine");
+    }
+}
+
+/// A pin, or a light, that nobody sees.
+struct NoPin;
+
+impl embedded_hal::digital::ErrorType for NoPin {
+    type Error = Infallible;
+}
+
+impl embedded_hal::digital::OutputPin for NoPin {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+impl embedded_hal::pwm::ErrorType for NoPin {
+    type Error = Infallible;
+}
+
+impl embedded_hal::pwm::SetDutyCycle for NoPin {
+    fn max_duty_cycle(&self) -> u16 {
+        u16::MAX
+    }
+
+    fn set_duty_cycle(&mut self, _: u16) -> Result<(), Infallible> {
+        Ok(())
+    }
 }
 
 fn a_pc_compares_step_by_step(program: &Path) {

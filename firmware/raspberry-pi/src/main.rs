@@ -2,6 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`applications`] | what runs |
 //! | [`settings`] | what is run on what: the configuration file, and the command line above it |
 //! | [`model`] | a model from a file, and memory for it |
 //! | [`stream`] | where frames come from and results go |
@@ -18,6 +19,7 @@ macro_rules! say {
     }};
 }
 
+mod applications;
 mod camera;
 mod model;
 mod picture;
@@ -29,14 +31,10 @@ mod text;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
-use embedded_io_adapters::std::FromStd;
-use teff_app::{compare, digits};
 
-use crate::model::Loaded;
-use crate::settings::{Application, Format, Overrides, Settings};
-use crate::stream::{Reader, Writer};
+use crate::settings::{Application, Overrides, Settings};
 
 /// Runs .teff models on what sensors, camera or serial line give, with the bits that the PC computed.
 #[derive(Debug, Parser)]
@@ -57,6 +55,12 @@ enum Command {
     Digits(Overrides),
     /// Answer `teff compare`, which runs the model step by step here and on a PC
     Compare(Overrides),
+    /// Listen for the words that a model knows: samples at 16 kHz, i16 little-endian
+    Keyword(Overrides),
+    /// Watch a machine: --frames lis3dh:/dev/i2c-1, adxl345:/dev/i2c-1, or a recording of x, y, z as i16 little-endian
+    Vibration(Overrides),
+    /// Tell a story for each line
+    Storyteller(Overrides),
     /// Verify a model and run its self-test
     Check {
         /// The .teff model
@@ -84,6 +88,9 @@ fn run(cli: Cli) -> Result<()> {
         }
         Command::Run(overrides) => (overrides, None),
         Command::Digits(overrides) => (overrides, Some(Application::Digits)),
+        Command::Keyword(overrides) => (overrides, Some(Application::Keyword)),
+        Command::Vibration(overrides) => (overrides, Some(Application::Vibration)),
+        Command::Storyteller(overrides) => (overrides, Some(Application::Storyteller)),
         Command::Compare(overrides) => (overrides, Some(Application::Compare)),
     };
     let settings = match &cli.config {
@@ -93,25 +100,5 @@ fn run(cli: Cli) -> Result<()> {
     let settings = settings.with(overrides);
     let loaded = model::first_that_works(&settings.models)?;
     say!("{}: {}", loaded.path.display(), loaded.summary);
-    let (reader, writer) = stream::open(&settings, loaded.model())?;
-    match application.unwrap_or(settings.application) {
-        Application::Digits => digits(&settings, loaded, reader, writer),
-        Application::Compare => {
-            let answers = compare::run(loaded.embedded, loaded.memory, FromStd::new(reader), FromStd::new(writer));
-            say!("{} answers", answers.map_err(|error| anyhow!("{error}"))?);
-            Ok(())
-        }
-    }
-}
-
-fn digits(settings: &Settings, loaded: Loaded, reader: Reader, writer: Writer) -> Result<()> {
-    let writer = match settings.format {
-        Format::Bytes => writer,
-        Format::Text => Box::new(text::Text::new(loaded.model(), writer).context("the model's output as text")?),
-    };
-    let busy = pin::Busy::open(settings.busy.as_deref())?;
-    let board = digits::Board { frames: FromStd::new(reader), results: FromStd::new(writer), busy };
-    let summary = digits::run(loaded.embedded, loaded.memory, board).map_err(|error| anyhow!("{error}"))?;
-    say!("{} frames, output CRC-32 {:08x}", summary.frames, summary.crc);
-    Ok(())
+    applications::run(application.unwrap_or(settings.application), &settings, loaded)
 }

@@ -15,6 +15,12 @@ pub enum Application {
     Digits,
     /// Step by step, as a PC asks.
     Compare,
+    /// Words in sound.
+    Keyword,
+    /// A machine's vibrations.
+    Vibration,
+    /// Stories.
+    Storyteller,
 }
 
 /// How results are written.

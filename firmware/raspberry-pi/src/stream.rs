@@ -44,7 +44,16 @@ pub fn open(settings: &Settings, model: &Model<'static>) -> Result<(Reader, Writ
         _ if is_serial(frames) => line(frames, baud)?.0,
         _ => Box::new(File::open(frames).with_context(|| format!("cannot open the frames {frames}"))?),
     };
-    let writer: Writer = match results.split_once(':') {
+    Ok((reader, self::results(settings)?))
+}
+
+/// Opens where results go.
+///
+/// # Errors
+/// If it cannot be opened.
+pub fn results(settings: &Settings) -> Result<Writer> {
+    let (results, baud) = (settings.results.as_str(), settings.baud);
+    Ok(match results.split_once(':') {
         Some(("camera", _)) => bail!("results cannot go to a camera"),
         Some(("tcp", _)) => line(results, baud)?.1,
         _ if results == "-" => Box::new(Prompt(io::stdout())),
@@ -53,8 +62,7 @@ pub fn open(settings: &Settings, model: &Model<'static>) -> Result<(Reader, Writ
             let file = File::create(results).with_context(|| format!("cannot write the results {results}"))?;
             Box::new(BufWriter::new(file))
         }
-    };
-    Ok((reader, writer))
+    })
 }
 
 /// A line with two directions.

@@ -1,0 +1,116 @@
+//! The applications of `firmware/app` on what Linux gives them.
+
+use std::convert::Infallible;
+use std::fmt::Debug;
+
+use anyhow::{Context, Result, anyhow, bail};
+use embedded_hal::pwm::{ErrorType, SetDutyCycle};
+use embedded_io_adapters::std::FromStd;
+use linux_embedded_hal::{Delay, I2cdev};
+use teff_app::vibration::sensor::{Adxl345, Lis3dh, Recording, Sensor};
+use teff_app::vibration::spectrum::BandEnergies;
+use teff_app::{compare, digits, keyword, storyteller, vibration};
+
+use crate::model::Loaded;
+use crate::pin::Busy;
+use crate::settings::{Application, Format, Settings};
+use crate::stream::{self, Writer};
+use crate::text;
+
+/// Runs `application` until its stream ends.
+///
+/// # Errors
+/// The first thing that went wrong.
+pub fn run(application: Application, settings: &Settings, loaded: Loaded) -> Result<()> {
+    if settings.format == Format::Text && application != Application::Digits {
+        bail!("only the results of digits can be written as text");
+    }
+    if let (Application::Vibration, Some((kind, bus))) = (application, sensor(&settings.frames)) {
+        return watch(kind, bus, settings, loaded);
+    }
+    let (reader, writer) = stream::open(settings, loaded.model())?;
+    let reader = FromStd::new(reader);
+    let embedded = loaded.embedded;
+    let done = match application {
+        Application::Digits => return frames(settings, loaded, reader, writer),
+        Application::Vibration => return vibrations(Recording(reader), settings, loaded, writer),
+        Application::Compare => {
+            let answers = compare::run(embedded, loaded.memory, reader, FromStd::new(writer));
+            format!("{} answers", answers.map_err(|error| anyhow!("{error}"))?)
+        }
+        Application::Keyword => {
+            let heard = Busy::open(settings.busy.as_deref())?;
+            let board = keyword::Board { sound: reader, results: FromStd::new(writer), heard };
+            let summary = keyword::run(embedded, loaded.memory, board).map_err(|error| anyhow!("{error}"))?;
+            format!("{} words in {} runs, output CRC-32 {:08x}", summary.words, summary.runs, summary.crc)
+        }
+        Application::Storyteller => {
+            let settings = storyteller::Settings::DEMO;
+            let summary = storyteller::run(embedded, loaded.memory, settings, reader, FromStd::new(writer));
+            let summary = summary.map_err(|error| anyhow!("{error}"))?;
+            format!("{} stories, {} tokens, output CRC-32 {:08x}", summary.stories, summary.tokens, summary.crc)
+        }
+    };
+    say!("{done}");
+    Ok(())
+}
+
+type Reader = FromStd<stream::Reader>;
+
+fn frames(settings: &Settings, loaded: Loaded, frames: Reader, writer: Writer) -> Result<()> {
+    let writer = match settings.format {
+        Format::Bytes => writer,
+        Format::Text => Box::new(text::Text::new(loaded.model(), writer).context("the model's output as text")?),
+    };
+    let busy = Busy::open(settings.busy.as_deref())?;
+    let board = digits::Board { frames, results: FromStd::new(writer), busy };
+    let summary = digits::run(loaded.embedded, loaded.memory, board).map_err(|error| anyhow!("{error}"))?;
+    say!("{} frames, output CRC-32 {:08x}", summary.frames, summary.crc);
+    Ok(())
+}
+
+/// The kind of sensor, and its bus, in `lis3dh:/dev/i2c-1` or `adxl345:/dev/i2c-1`.
+fn sensor(frames: &str) -> Option<(&str, &str)> {
+    frames.split_once(':').filter(|(kind, _)| matches!(*kind, "lis3dh" | "adxl345"))
+}
+
+fn watch(kind: &str, bus: &str, settings: &Settings, loaded: Loaded) -> Result<()> {
+    let what = || format!("cannot open the bus {bus} of the {kind}: is I2C switched on (raspi-config)?");
+    let i2c = I2cdev::new(bus).with_context(what)?;
+    let silent = |error: &dyn Debug| anyhow!("no {kind} answers on {bus}: {error:?}");
+    let writer = stream::results(settings)?;
+    if kind == "lis3dh" {
+        let device = lis3dh::Lis3dh::new_i2c(i2c, lis3dh::SlaveAddr::Default).map_err(|error| silent(&error))?;
+        let sensor = Lis3dh::new(device, Delay).map_err(|error| silent(&error))?;
+        return vibrations(sensor, settings, loaded, writer);
+    }
+    let sensor = Adxl345::new(adxl345_driver2::i2c::Device::new(i2c).map_err(|error| silent(&error))?, Delay);
+    vibrations(sensor.map_err(|error| silent(&error))?, settings, loaded, writer)
+}
+
+fn vibrations<S: Sensor>(sensor: S, settings: &Settings, loaded: Loaded, writer: Writer) -> Result<()> {
+    let alarm = Busy::open(settings.busy.as_deref())?;
+    let board = vibration::Board { sensor, results: FromStd::new(writer), level: Dark, alarm };
+    let mut energies = Box::new(BandEnergies::new());
+    let summary = vibration::run(loaded.embedded, loaded.memory, &mut energies, board);
+    let summary = summary.map_err(|error| anyhow!("{error}"))?;
+    say!("{} scores, {} with the alarm raised", summary.scores, summary.alarms);
+    Ok(())
+}
+
+/// No light: Linux programs have no PWM pin here.
+struct Dark;
+
+impl ErrorType for Dark {
+    type Error = Infallible;
+}
+
+impl SetDutyCycle for Dark {
+    fn max_duty_cycle(&self) -> u16 {
+        u16::MAX
+    }
+
+    fn set_duty_cycle(&mut self, _: u16) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
