@@ -3,6 +3,7 @@
 //! A board that this machine cannot emulate is skipped, with the reason and the remedy; in CI that is a failure.
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -124,7 +125,7 @@ fn aarch64_linux() {
         return;
     }
     let (frames, expected) = workload();
-    let program = linux::build().expect("the example builds");
+    let program = linux::build("frames").expect("the example builds");
     for cpu in linux::CPUS {
         let run = linux::run(cpu, &program, &model(), &frames).expect("it runs");
         assert_same(cpu, &run.outputs, &expected);
@@ -257,17 +258,8 @@ fn spectra_are_the_same_on_every_architecture() {
 fn stories_are_the_same_on_every_architecture() {
     const PROMPTS: &[u8] = b"And the king said\n";
     let path = root().join("models/storyteller/model.teff");
-    let file = fs::read(&path).expect("the shipped model");
-    let file: &'static AlignedBytes = Box::leak(Box::new(AlignedBytes::from(file.as_slice())));
-    let len = Model::verify(file).expect("a valid model").memory_len();
-    let embedded = Embedded { model: file, ops: teff::ops::ALL };
-    let mut text = vec![0; 1 << 14];
-    let mut free = text.as_mut_slice();
-    let told = storyteller::run(embedded, &mut AlignedBytes::zeroed(len), Settings::DEMO, PROMPTS, &mut free);
-    let summary = told.expect("it tells a story here");
-    let written = (1 << 14) - free.len();
-    text.truncate(written);
-    assert_eq!((summary.stories, text.starts_with(b"And the king said")), (1, true));
+    let text = story(&path, PROMPTS, 1);
+    assert!(text.starts_with(b"And the king said"));
     let prompts: Vec<i8> = PROMPTS.iter().map(|byte| byte.cast_signed()).collect();
     for name in ["mps2-an386", "riscv-virt-imac"] {
         let board = board(name);
@@ -279,6 +271,63 @@ fn stories_are_the_same_on_every_architecture() {
         let found: Vec<u8> = run.outputs.expect("it tells a story").into_iter().map(i8::cast_unsigned).collect();
         assert!(found == text, "{name}: another story: {:?}", String::from_utf8_lossy(&found));
     }
+}
+
+/// Over a serial line a story comes back token by token, and the board waits for the next prompt.
+#[test]
+fn stories_come_over_the_serial_line() {
+    const PROMPT: &[u8] = b"And the king said\n";
+    let name = "mps2-an386";
+    let board = board(name);
+    if !available("stories over a serial line", board::availability(board)) {
+        return;
+    }
+    let path = root().join("models/storyteller/model.teff");
+    let expected = [story(&path, PROMPT, 1), story(&path, PROMPT, 2)];
+    let program = board::build_binary(board, "teff-mps2-an386-storyteller-uart", &path).expect("it builds");
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    fs::write(folder.path().join("firmware.elf"), program.bytes()).expect("a file can be written");
+    let mut emulator = Command::new(board.emulator)
+        .current_dir(folder.path())
+        .args(board.machine)
+        .args(["-nographic", "-monitor", "none", "-no-reboot", "-serial", "unix:line,server=on,wait=on"])
+        .args(["-semihosting-config", "enable=on,target=native", "-kernel", "firmware.elf"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the emulator starts");
+    let told = connect(&folder.path().join("line")).and_then(|mut line| {
+        line.set_read_timeout(Some(Duration::from_secs(120)))?;
+        let mut told = Vec::new();
+        for expected in &expected {
+            line.write_all(PROMPT)?;
+            let mut text = vec![0; expected.len()];
+            line.read_exact(&mut text)?;
+            told.push(text);
+        }
+        Ok(told)
+    });
+    // It waits for the next prompt, for ever.
+    emulator.kill().expect("the emulator can be stopped");
+    emulator.wait().expect("it has ended");
+    let told = told.expect("the stories come back");
+    assert!(told == expected, "{:?}", told.iter().map(|text| String::from_utf8_lossy(text)).collect::<Vec<_>>());
+}
+
+/// What this machine tells, with `seed`.
+fn story(path: &Path, prompt: &[u8], seed: u64) -> Vec<u8> {
+    let file = fs::read(path).expect("the shipped model");
+    let file: &'static AlignedBytes = Box::leak(Box::new(AlignedBytes::from(file.as_slice())));
+    let len = Model::verify(file).expect("a valid model").memory_len();
+    let embedded = Embedded { model: file, ops: teff::ops::ALL };
+    let mut text = vec![0; 1 << 14];
+    let mut free = text.as_mut_slice();
+    let settings = Settings { seed, ..Settings::DEMO };
+    let told = storyteller::run(embedded, &mut AlignedBytes::zeroed(len), settings, prompt, &mut free);
+    assert_eq!(told.expect("it tells a story here").stories, 1);
+    let written = (1 << 14) - free.len();
+    text.truncate(written);
+    text
 }
 
 /// A model goes over the serial line of a board into a slot, is verified there, starts, and gives the PC's bits.

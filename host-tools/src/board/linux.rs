@@ -1,6 +1,6 @@
 //! The runtime on 64-bit Arm Linux, as on a Raspberry Pi, under QEMU's user mode.
 //!
-//! The program is the runtime's example `frames`, linked statically.
+//! The programs are the runtime's examples `frames` and `text`, linked statically.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -44,21 +44,22 @@ pub fn availability() -> Result<(), String> {
     availability::target(TARGET, &root)
 }
 
-/// Builds the program.
+/// Builds one of the runtime's examples.
 ///
 /// # Errors
 /// If Cargo or the linker fails; the message holds what they said.
-pub fn build() -> Result<PathBuf> {
+pub fn build(example: &str) -> Result<PathBuf> {
     let mut cargo = cargo();
     cargo
         .current_dir(repository()?)
-        .args(["build", "--release", "--package", "teff", "--example", "frames", "--target", TARGET])
+        .args(["build", "--release", "--package", "teff", "--example", example, "--target", TARGET])
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER)
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static");
-    build_artifact(&mut cargo, "frames").context("cannot build the example `frames` for 64-bit Arm Linux")
+    build_artifact(&mut cargo, example)
+        .with_context(|| format!("cannot build the example `{example}` for 64-bit Arm Linux"))
 }
 
-/// Runs `program` with `model` on frames, one after another in `frames`, on an emulated `cpu`.
+/// Runs `program` with `model` on what it reads, such as frames one after another, on an emulated `cpu`.
 ///
 /// # Errors
 /// If the emulator cannot run, or the program does not end well.

@@ -10,7 +10,7 @@ use teff::lm::{DECODE, LanguageModel, sample};
 use teff::{Crc32, Model};
 
 use super::bench::{BenchReport, StepCost};
-use super::{Board, Elf, ProgramRun, build_binary, run_binary};
+use super::{Board, Elf, ProgramRun, build_binary, linux, run_binary};
 use crate::lm::host;
 use crate::report::ModelReport;
 
@@ -176,8 +176,7 @@ pub fn write(machine: &'static Board, path: &Path, wanted: &[Wanted<'_>]) -> Res
         .iter()
         .map(|wanted| {
             ensure!(wanted.prompt.len() <= PROMPT, "a prompt has at most {PROMPT} tokens");
-            let header = [TEXT, wanted.seed, wanted.temperature, wanted.count];
-            let (run, mut answer) = ask(machine, &firmware, header, wanted.prompt)?;
+            let (run, mut answer) = ask(machine, &firmware, wanted.header(), wanted.prompt)?;
             let crc = (answer.pop(), answer.pop()).1.context("the firmware gave no answer")?;
             let prompt_instructions = run.instructions.and_then(|count| count.lengths.first().copied());
             Ok(Written { tokens: answer.into_iter().map(|token| token as u16).collect(), crc, prompt_instructions })
@@ -185,13 +184,43 @@ pub fn write(machine: &'static Board, path: &Path, wanted: &[Wanted<'_>]) -> Res
         .collect()
 }
 
+/// [`write`] on 64-bit Arm Linux, on an emulated `cpu`; `program` is the runtime's example `text`.
+///
+/// # Errors
+/// If the program cannot be run, or refuses the model.
+pub fn write_on_linux(cpu: &str, program: &Path, path: &Path, wanted: &[Wanted<'_>]) -> Result<Vec<Written>> {
+    wanted
+        .iter()
+        .map(|wanted| {
+            let run = linux::run(cpu, program, path, &request(wanted.header(), wanted.prompt))?;
+            let mut answer = words(&run.outputs);
+            let crc = answer.pop().context("the program gave no answer")?;
+            let tokens = answer.into_iter().map(|token| token as u16).collect();
+            Ok(Written { tokens, crc, prompt_instructions: None })
+        })
+        .collect()
+}
+
+impl Wanted<'_> {
+    /// What stands before the prompt in a request.
+    fn header(&self) -> [u32; 4] {
+        [TEXT, self.seed, self.temperature, self.count]
+    }
+}
+
 /// Runs the firmware on a request; gives the words of its answer.
 fn ask(machine: &Board, firmware: &Elf, header: [u32; 4], tokens: &[u16]) -> Result<(ProgramRun, Vec<u32>)> {
+    let run = run_binary(machine, firmware, &request(header, tokens))
+        .context("exit code 2: the model or the request was refused")?;
+    let answer = words(run.outputs.as_deref().context("the firmware gave no answer")?);
+    Ok((run, answer))
+}
+
+fn request(header: [u32; 4], tokens: &[u16]) -> Vec<i8> {
     let words = header.into_iter().chain(tokens.iter().map(|&token| token.into()));
-    let request: Vec<i8> = words.flat_map(u32::to_le_bytes).map(u8::cast_signed).collect();
-    let run = run_binary(machine, firmware, &request).context("exit code 2: the model or the request was refused")?;
-    let answer = run.outputs.as_deref().context("the firmware gave no answer")?;
-    let words = answer.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(word.map(i8::cast_unsigned)));
-    let words = words.collect();
-    Ok((run, words))
+    words.flat_map(u32::to_le_bytes).map(u8::cast_signed).collect()
+}
+
+fn words(bytes: &[i8]) -> Vec<u32> {
+    bytes.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(word.map(i8::cast_unsigned))).collect()
 }

@@ -10,7 +10,7 @@ use teff::lm::{Budget, Generator, Options, Sampling, Tokenizer};
 use teff_tests::{budget, in_ci, note, shared, skip, slow};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::board::tokens::{self, Wanted, Written};
-use teff_tools::board::{self, Board, bench};
+use teff_tools::board::{self, Board, bench, linux};
 use teff_tools::lm::host;
 use teff_tools::lm::program::Layout;
 use teff_tools::lm::quantize::Width;
@@ -121,10 +121,30 @@ fn same_texts(weights: Width, machines: &[&str], count: u32) {
     note(&format!("{weights:?}: {}", host::decode(&tokenizer, &expected[0].0).expect("it decodes")));
     for machine in machines.iter().filter_map(|name| machine(name)) {
         let found = tokens::write(machine, &converted.path, &wanted).unwrap_or_else(|error| panic!("{error:#}"));
-        for ((Written { tokens, crc, .. }, expected), wanted) in found.into_iter().zip(&expected).zip(&wanted) {
-            assert_eq!((&tokens, crc), (&expected.0, expected.1), "{}, {wanted:?}: not this machine's", machine.name);
+        assert_same(machine.name, found, &expected);
+    }
+    if machines.len() > 1 && aarch64() {
+        let program = linux::build("text").expect("the example builds");
+        for cpu in linux::CPUS {
+            let found = tokens::write_on_linux(cpu, &program, &converted.path, &wanted);
+            assert_same(cpu, found.unwrap_or_else(|error| panic!("{error:#}")), &expected);
         }
     }
+}
+
+fn assert_same(place: &str, found: Vec<Written>, expected: &[(Vec<u16>, u32)]) {
+    assert_eq!(found.len(), expected.len());
+    for (text, (Written { tokens, crc, .. }, expected)) in found.into_iter().zip(expected).enumerate() {
+        assert_eq!((&tokens, crc), (&expected.0, expected.1), "{place}, text {text}: not this machine's");
+    }
+}
+
+/// Whether programs for 64-bit Arm Linux can be run here.
+fn aarch64() -> bool {
+    let Err(why) = linux::availability() else { return true };
+    assert!(!in_ci(), "64-bit Arm cannot be tested, and in CI nothing is skipped: {why}");
+    skip("64-bit Arm", &why);
+    false
 }
 
 const CORES: [&str; 4] = ["mps2-an386", "mps2-an505", "mps2-an385-m0", "riscv-virt-imc"];
