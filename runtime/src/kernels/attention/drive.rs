@@ -15,7 +15,7 @@ pub trait Dots {
     /// `Σ a·b` over the shorter length.
     fn dot16(a: &[i16], b: &[i16]) -> i32;
 
-    /// The score of each cached key, before its centre's part: see [`score_of`].
+    /// The score of each cached key, before its centre's part: see `score_of`.
     ///
     /// * `query`: ordered; `keys`: from the head's first on, `stride` apart; `codes`: a scale's byte for each score
     #[inline(always)]
