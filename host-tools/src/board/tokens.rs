@@ -184,7 +184,7 @@ pub fn write(machine: &'static Board, path: &Path, wanted: &[Wanted<'_>]) -> Res
         .collect()
 }
 
-/// [`write`] on 64-bit Arm Linux, on an emulated `cpu`; `program` is the runtime's example `text`.
+/// [`write()`] on 64-bit Arm Linux, on an emulated `cpu`; `program` is the runtime's example `text`.
 ///
 /// # Errors
 /// If the program cannot be run, or refuses the model.
