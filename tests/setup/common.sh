@@ -77,3 +77,33 @@ private_apt() {
     -o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false \
     -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false "$@"
 }
+
+# models_of_recipe: makes target/NAME with NAME.py, which wants the packages TOOLS of PyPI and the folder to write to; NAME is the
+# script's own. Made again when the script or the recipe changes.
+models_of_recipe() {
+  local here root folder stamp version
+  here=$(cd "$(dirname "$0")" && pwd)
+  root=$(cd "$here/../.." && pwd)
+  folder=${CARGO_TARGET_DIR:-$root/target}/$SETUP_NAME
+  stamp=$folder/.version
+  version=$(cat "$0" "$here/$SETUP_NAME.py" | cksum)
+  ready() { [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$version" ]; }
+
+  if ready; then
+    say "ready: $(find "$folder" -name '*.onnx' | wc -l) models"
+    exit 0
+  fi
+  work_folder
+  one_at_a_time "$SETUP_NAME"
+  if ready; then exit 0; fi
+  python3 -m pip --version >/dev/null 2>&1 || apt_install python3 python3-pip ||
+    cannot "pip is needed to fetch ONNX Runtime: apt-get install python3-pip"
+  # A folder of its own leaves the machine's Python as it is.
+  python3 -m pip install --quiet --upgrade --target "$WORK/python" "${TOOLS[@]}" >"$WORK/pip.log" 2>&1 ||
+    { tail -n 5 "$WORK/pip.log" >&2; cannot "pip could not install ${TOOLS[*]}"; }
+  rm -rf "$folder"
+  PYTHONPATH="$WORK/python" python3 "$here/$SETUP_NAME.py" "$folder" >"$WORK/make.log" 2>&1 ||
+    { tail -n 20 "$WORK/make.log" >&2; die "$SETUP_NAME.py failed, see above"; }
+  echo "$version" >"$stamp"
+  say "made $(find "$folder" -name '*.onnx' | wc -l) models"
+}
