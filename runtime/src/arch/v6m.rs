@@ -20,7 +20,35 @@ macro_rules! four_products {
         )
     };
 }
-pub(super) use four_products;
+
+/// Adds the products of the rows at r1 to r4 with the vector at r0, all of which r5 counts from −n up to 0, to r8 to r11: single
+/// rounds until the rest is a multiple of eight, then eight at a time. Labels 2 to 5.
+macro_rules! four_sums {
+    () => {
+        concat!(
+            "2:\n",
+            "movs r6, #7\n",
+            "tst r5, r6\n",
+            "beq 3f\n",
+            "ldrsb r6, [r0, r5]\n",
+            four_products!(),
+            "adds r5, #1\n",
+            "b 2b\n",
+            "3:\n",
+            "cmp r5, #0\n",
+            "beq 5f\n",
+            "4:\n",
+            ".rept 8\n",
+            "ldrsb r6, [r0, r5]\n",
+            four_products!(),
+            "adds r5, #1\n",
+            ".endr\n",
+            "bne 4b\n",
+            "5:\n",
+        )
+    };
+}
+pub(super) use {four_products, four_sums};
 
 /// `Σ_i w_r[i] · x[i]` for four rows r of `w`, each as long as `x`.
 ///
@@ -43,26 +71,7 @@ pub fn dot4(x: &[i8], w: [&[i8]; 4]) -> [i32; 4] {
             "mov r9, r6",
             "mov r10, r6",
             "mov r11, r6",
-            // The count's three low bits choose how many single rounds come first; eight at a time follow.
-            "2:",
-            "movs r6, #7",
-            "tst r5, r6",
-            "beq 3f",
-            "ldrsb r6, [r0, r5]",
-            four_products!(),
-            "adds r5, #1",
-            "b 2b",
-            "3:",
-            "cmp r5, #0",
-            "beq 5f",
-            "4:",
-            ".rept 8",
-            "ldrsb r6, [r0, r5]",
-            four_products!(),
-            "adds r5, #1",
-            ".endr",
-            "bne 4b",
-            "5:",
+            four_sums!(),
             "pop {{r6, r7}}",
             "mov r1, r8",
             "mov r2, r9",

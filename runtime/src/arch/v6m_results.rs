@@ -4,7 +4,7 @@
 //! product), 5 to the rounded result, 7 to the zero point and the clamp.
 #![allow(unsafe_code)]
 
-use super::v6m::four_products;
+use super::v6m::{four_products, four_sums}; // the second names the first
 use crate::fixed::{MAX_SHIFT, Rounding, TFLITE_FLAG};
 use crate::kernels::PerChannel;
 
@@ -186,26 +186,7 @@ pub(super) fn row_quads(
                 "mov r11, r5",
                 "str r1, [r0, #24]",
                 "ldm r0, {{r0, r1, r2, r3, r4, r5}}",
-                // The count's three low bits choose how many single rounds come first; eight at a time follow.
-                "2:",
-                "movs r6, #7",
-                "tst r5, r6",
-                "beq 3f",
-                "ldrsb r6, [r0, r5]",
-                four_products!(),
-                "adds r5, #1",
-                "b 2b",
-                "3:",
-                "cmp r5, #0",
-                "beq 5f",
-                "4:",
-                ".rept 8",
-                "ldrsb r6, [r0, r5]",
-                four_products!(),
-                "adds r5, #1",
-                ".endr",
-                "bne 4b",
-                "5:",
+                four_sums!(),
                 "mov r0, r12",
                 "adds r0, #28",
                 "ldm r0!, {{r1, r2, r3}}",
