@@ -82,7 +82,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
 /// Measures on this computer.
 fn host(args: &Args, model: &Model<'_>) -> Result<()> {
     let float = args.float.as_deref();
-    if model.entries().any(|entry| entry.name() == teff::lm::DECODE) {
+    if tokens::is_language_model(model) {
         let report = language::measure(model, float)?;
         return match args.json {
             true => print_json(&report),
