@@ -1,14 +1,13 @@
 //! The keyword model: its accuracy on voices that training never heard, the stream against the window, and the
 //! application on emulated boards.
 
-use std::convert::Infallible;
 use std::fs::{self, File};
 use std::path::PathBuf;
 
-use embedded_hal::digital::{ErrorType, OutputPin};
 use ndarray::{Array1, Array4, ArrayD, Axis, Slice};
 use ndarray_npy::NpzReader;
 use teff::{Model, Session};
+use teff_app::Unconnected;
 use teff_app::digits::Embedded;
 use teff_app::keyword::{self, Board, RESULT, features};
 use teff_tests::run::{arg_max, run};
@@ -186,23 +185,6 @@ fn sound() -> Vec<u8> {
     fs::read(path("words.wav")).expect("it is shipped").split_off(44)
 }
 
-/// A pin that leads nowhere.
-struct NoPin;
-
-impl ErrorType for NoPin {
-    type Error = Infallible;
-}
-
-impl OutputPin for NoPin {
-    fn set_low(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    fn set_high(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
-
 /// From sound to words: the same results on emulated boards as on this machine, within the budgets.
 #[test]
 fn words_are_heard_on_boards() {
@@ -211,7 +193,7 @@ fn words_are_heard_on_boards() {
     let embedded = Embedded { model: bytes, ops: teff::ops::ALL };
     let mut memory = AlignedBytes::zeroed(Model::verify(bytes).expect("it is valid").memory_len());
     let mut expected = vec![0; RESULT * (sound.len() / 2 / features::HOP)];
-    let board = Board { sound: &sound[..], results: expected.as_mut_slice(), heard: NoPin };
+    let board = Board { sound: &sound[..], results: expected.as_mut_slice(), heard: Unconnected };
     let summary = keyword::run(embedded, &mut memory, board).expect("it listens here");
     expected.truncate(RESULT * summary.runs as usize);
     assert_eq!(summary.words, 10);

@@ -1,6 +1,5 @@
 //! The program for the Raspberry Pi: its package, and the program itself under qemu-aarch64.
 
-use std::convert::Infallible;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use teff::{Model, Session};
 use teff_app::digits::Embedded;
 use teff_app::vibration::sensor::Recording;
 use teff_app::vibration::spectrum::BandEnergies;
-use teff_app::{keyword, storyteller, vibration};
+use teff_app::{Unconnected, keyword, storyteller, vibration};
 use teff_tests::{in_ci, root, skip, slow};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::board::{self, linux};
@@ -124,11 +123,12 @@ fn every_application_gives_the_bits_of_this_machine(program: &Path, folder: &Pat
     type Application = fn(Embedded, &mut [u8], &[u8], &mut &mut [u8]) -> bool;
     let applications: [(&str, &str, Vec<u8>, Application); 3] = [
         ("keyword", "models/keyword/streaming.teff", noise, |embedded, memory, sound, results| {
-            let board = keyword::Board { sound, results, heard: NoPin };
+            let board = keyword::Board { sound, results, heard: Unconnected };
             keyword::run(embedded, memory, board).is_ok()
         }),
         ("vibration", "models/vibration/model.teff", recording, |embedded, memory, recording, results| {
-            let board = vibration::Board { sensor: Recording(recording), results, level: NoPin, alarm: NoPin };
+            let board =
+                vibration::Board { sensor: Recording(recording), results, level: Unconnected, alarm: Unconnected };
             vibration::run(embedded, memory, &mut BandEnergies::new(), board).is_ok()
         }),
         ("storyteller", "models/storyteller/model.teff", prompts, |embedded, memory, prompts, text| {
@@ -155,37 +155,6 @@ fn every_application_gives_the_bits_of_this_machine(program: &Path, folder: &Pat
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
         let found = fs::read(folder.join("results.bin")).expect("results");
         assert!(found == expected, "{name}: not the bits of this machine");
-    }
-}
-
-/// A pin, or a light, that nobody sees.
-struct NoPin;
-
-impl embedded_hal::digital::ErrorType for NoPin {
-    type Error = Infallible;
-}
-
-impl embedded_hal::digital::OutputPin for NoPin {
-    fn set_low(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    fn set_high(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
-
-impl embedded_hal::pwm::ErrorType for NoPin {
-    type Error = Infallible;
-}
-
-impl embedded_hal::pwm::SetDutyCycle for NoPin {
-    fn max_duty_cycle(&self) -> u16 {
-        u16::MAX
-    }
-
-    fn set_duty_cycle(&mut self, _: u16) -> Result<(), Infallible> {
-        Ok(())
     }
 }
 

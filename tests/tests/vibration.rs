@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ndarray::{Array1, Array2, Axis};
 use ndarray_npy::NpzReader;
 use teff::Model;
+use teff_app::Unconnected;
 use teff_app::digits::Embedded;
 use teff_app::vibration::sensor::Recording;
 use teff_app::vibration::spectrum::{BandEnergies, SAMPLES};
@@ -70,36 +71,6 @@ fn recording() -> Vec<u8> {
     let samples: Array2<i16> = archive("recording.npz").by_name("samples").expect("samples");
     assert_eq!(samples.dim(), ((BASELINE as usize + 8) * SAMPLES, 3));
     samples.iter().flat_map(|x| x.to_le_bytes()).collect()
-}
-
-struct Unconnected;
-
-impl embedded_hal::digital::ErrorType for Unconnected {
-    type Error = std::convert::Infallible;
-}
-
-impl embedded_hal::digital::OutputPin for Unconnected {
-    fn set_low(&mut self) -> Result<(), Self::Error> {
-        Ok(())
-    }
-
-    fn set_high(&mut self) -> Result<(), Self::Error> {
-        Ok(())
-    }
-}
-
-impl embedded_hal::pwm::ErrorType for Unconnected {
-    type Error = std::convert::Infallible;
-}
-
-impl embedded_hal::pwm::SetDutyCycle for Unconnected {
-    fn max_duty_cycle(&self) -> u16 {
-        1000
-    }
-
-    fn set_duty_cycle(&mut self, _duty: u16) -> Result<(), Self::Error> {
-        Ok(())
-    }
 }
 
 /// The scores that this machine gives the recording, as bytes.

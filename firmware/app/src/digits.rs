@@ -11,6 +11,7 @@ use teff::{Crc32, Model, SelfTestError, Session};
 
 use crate::error::Error;
 use crate::markers::{bench_begin, bench_end};
+use crate::stream::fill;
 
 /// A model as `teff-build` embeds it.
 #[derive(Debug, Clone, Copy)]
@@ -68,11 +69,7 @@ pub fn run<R: Read, W: Write, P: OutputPin>(
         info!("operator {=str}", op.name);
     }
     let mut session = Session::new(&model, memory)?;
-    match session.self_test() {
-        Ok(()) => info!("self-test: every step as on the PC"),
-        Err(SelfTestError::Absent) => info!("self-test: the model has none"),
-        Err(error) => return Err(Error::SelfTest(error)),
-    }
+    self_test(&mut session)?;
     let mut frames = 0_u32;
     let mut crc = Crc32::new();
     while read_frame(&mut board.frames, session.input(0)?)? {
@@ -93,20 +90,24 @@ pub fn run<R: Read, W: Write, P: OutputPin>(
     Ok(summary)
 }
 
+/// Runs the model's self-test; that it has none is no error.
+pub(crate) fn self_test<R, W, P>(session: &mut Session<'_, '_>) -> Result<(), Error<R, W, P>> {
+    match session.self_test() {
+        Ok(()) => info!("self-test: every step as on the PC"),
+        Err(SelfTestError::Absent) => info!("self-test: the model has none"),
+        Err(error) => return Err(Error::SelfTest(error)),
+    }
+    Ok(())
+}
+
 /// Fills `frame`; false if the stream has ended before it.
 pub(crate) fn read_frame<R: Read, W, P>(frames: &mut R, frame: &mut [u8]) -> Result<bool, Error<R::Error, W, P>> {
     let needed = frame.len();
-    let mut rest = frame;
-    while !rest.is_empty() {
-        let count = frames.read(rest).map_err(Error::Read)?;
-        let found = needed - rest.len();
-        match rest.split_at_mut_checked(count) {
-            Some((_, tail)) if count > 0 => rest = tail,
-            _ if found == 0 => return Ok(false),
-            _ => return Err(Error::PartialFrame { needed, found }),
-        }
+    match fill(frames, frame).map_err(Error::Read)? {
+        found if found == needed => Ok(true),
+        0 => Ok(false),
+        found => Err(Error::PartialFrame { needed, found }),
     }
-    Ok(true)
 }
 
 #[cfg(test)]

@@ -15,13 +15,6 @@ pub enum Error<R, W, P> {
     Session(SessionError),
     /// This device does not compute what the PC computed.
     SelfTest(SelfTestError),
-    /// The model's first input or output has another number of elements than the application has numbers for.
-    Shape {
-        /// Elements that the input should have.
-        inputs: usize,
-        /// Elements that the output should have.
-        outputs: usize,
-    },
     /// The model is not for this application, for this reason.
     Interface(&'static str),
     /// A frame could not be read.
@@ -71,12 +64,6 @@ impl<R: Debug, W: Debug, P: Debug> Display for Error<R, W, P> {
             Self::Verify(error) => write!(f, "the embedded model is not valid: {error}"),
             Self::Session(error) => Display::fmt(error, f),
             Self::SelfTest(error) => Display::fmt(error, f),
-            Self::Shape { inputs, outputs } => {
-                write!(
-                    f,
-                    "the model is not for this application, which has {inputs} numbers for it and expects {outputs}"
-                )
-            }
             Self::Interface(reason) => write!(f, "the model is not for this application: {reason}"),
             Self::Read(error) => write!(f, "a frame could not be read: {error:?}"),
             Self::PartialFrame { needed, found } => write!(f, "the last frame has {found} of {needed} bytes"),

@@ -13,11 +13,12 @@ pub mod features;
 use embedded_hal::digital::OutputPin;
 use embedded_io::{ErrorType, Read, Write};
 use teff::format::DataType;
-use teff::{Crc32, Model, SelfTestError, Session};
+use teff::{Crc32, Model, Session};
 
-use crate::digits::Embedded;
+use crate::digits::{Embedded, self_test};
 use crate::error::Error;
 use crate::markers::{bench_begin, bench_end};
+use crate::stream::fill;
 use detector::{CLASSES, Detector, NO_WORDS, Verdict};
 use features::{BANDS, FrontEnd, HOP, RATE};
 
@@ -70,11 +71,7 @@ pub fn run<R: Read, W: Write, P: OutputPin>(
     check(&model).map_err(Error::Interface)?;
     info!("model {=u32:08x}: {=usize} bytes of memory", model.crc(), model.memory_len());
     let mut session = Session::new(&model, memory)?;
-    match session.self_test() {
-        Ok(()) => info!("self-test: every step as on the PC"),
-        Err(SelfTestError::Absent) => info!("self-test: the model has none"),
-        Err(error) => return Err(Error::SelfTest(error)),
-    }
+    self_test(&mut session)?;
     board.heard.set_low().map_err(Error::Pin)?;
 
     let frames = session.input(0)?.len() / BANDS;
@@ -154,13 +151,7 @@ fn check(model: &Model<'_>) -> Result<(), &'static str> {
 /// Reads samples; gives how many there were, which is fewer than there is room for only at the end of the stream.
 fn read_hop<R: Read, W, P>(sound: &mut R, samples: &mut [i16; HOP]) -> Result<usize, Error<R::Error, W, P>> {
     let mut bytes = [0; 2 * HOP];
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match sound.read(rest).map_err(Error::Read)? {
-            0 => break,
-            count => filled += count,
-        }
-    }
+    let filled = fill(sound, &mut bytes).map_err(Error::Read)?;
     let (pairs, odd) = bytes.get(..filled).unwrap_or(&bytes).as_chunks();
     if !odd.is_empty() {
         return Err(Error::PartialFrame { needed: 2, found: 1 });

@@ -29,6 +29,11 @@ pub mod keyword;
 pub mod markers;
 pub mod spectra;
 pub mod storyteller;
+mod stream;
+#[cfg(test)]
+mod testing;
+mod unconnected;
 pub mod vibration;
 
 pub use error::Error;
+pub use unconnected::Unconnected;

@@ -13,9 +13,10 @@ use core::fmt::{self, Debug, Display};
 use embedded_hal::digital::OutputPin;
 use embedded_hal::pwm::SetDutyCycle;
 use embedded_io::Write;
-use teff::{Model, SelfTestError, Session};
+use teff::format::Tensor;
+use teff::{Model, Session};
 
-use crate::digits::Embedded;
+use crate::digits::{Embedded, self_test};
 use crate::error::Error;
 use crate::markers::{bench_begin, bench_end};
 use sensor::Sensor;
@@ -115,22 +116,9 @@ pub fn run<S: Sensor, W: Write, L: SetDutyCycle, P: OutputPin>(
 ) -> Result<Summary, RunError<S, W, L, P>> {
     let model = Model::verify_with(embedded.model, embedded.ops)?;
     info!("model {=u32:08x}: {=usize} bytes of memory", model.crc(), model.memory_len());
-    let shape = Error::Shape { inputs: BANDS, outputs: 1 };
-    let Some(entry) = model.entry(0) else { return Err(shape) };
-    let first = |port: Option<teff::format::Port<'_>>, len| {
-        port.map(|port| port.tensor_index())
-            .and_then(|index| model.tensor(index))
-            .filter(|tensor| tensor.len == len)
-            .ok_or(Error::Shape { inputs: BANDS, outputs: 1 })
-    };
-    let input = first(entry.inputs().next(), BANDS)?;
-    let output = first(entry.outputs().next(), 1)?;
+    let (input, output) = numbers(&model).map_err(Error::Interface)?;
     let mut session = Session::new(&model, memory)?;
-    match session.self_test() {
-        Ok(()) => info!("self-test: every step as on the PC"),
-        Err(SelfTestError::Absent) => info!("self-test: the model has none"),
-        Err(error) => return Err(Error::SelfTest(error)),
-    }
+    self_test(&mut session)?;
     board.alarm.set_low().map_err(|error| Error::Pin(IndicatorError::Alarm(error)))?;
     board.level.set_duty_cycle_fully_off().map_err(|error| Error::Pin(IndicatorError::Level(error)))?;
     let mut baseline = Baseline::new();
@@ -165,6 +153,14 @@ pub fn run<S: Sensor, W: Write, L: SetDutyCycle, P: OutputPin>(
     board.results.flush().map_err(Error::Write)?;
     info!("{=u32} scores, {=u32} alarms", summary.scores, summary.alarms);
     Ok(summary)
+}
+
+/// The model's input and output, which are for a spectrum and a score; if not, what is wrong.
+fn numbers<'m>(model: &Model<'m>) -> Result<(Tensor<'m>, Tensor<'m>), &'static str> {
+    let entry = model.entry(0).ok_or("it has no entry point")?;
+    let input = entry.inputs().next().and_then(|port| port.tensor()).filter(|tensor| tensor.len == BANDS);
+    let output = entry.outputs().next().and_then(|port| port.tensor()).filter(|tensor| tensor.len == 1);
+    Ok((input.ok_or("its input is not a spectrum of 32 bands")?, output.ok_or("its output is not one score")?))
 }
 
 impl<L: Debug, P: Debug> Display for IndicatorError<L, P> {

@@ -1,15 +1,13 @@
 //! The applications of `firmware/app` on what Linux gives them.
 
-use std::convert::Infallible;
 use std::fmt::Debug;
 
 use anyhow::{Context, Result, anyhow, bail};
-use embedded_hal::pwm::{ErrorType, SetDutyCycle};
 use embedded_io_adapters::std::FromStd;
 use linux_embedded_hal::{Delay, I2cdev};
 use teff_app::vibration::sensor::{Adxl345, Lis3dh, Recording, Sensor};
 use teff_app::vibration::spectrum::BandEnergies;
-use teff_app::{compare, digits, keyword, storyteller, vibration};
+use teff_app::{Unconnected, compare, digits, keyword, storyteller, vibration};
 
 use crate::model::Loaded;
 use crate::pin::Busy;
@@ -90,27 +88,10 @@ fn watch(kind: &str, bus: &str, settings: &Settings, loaded: Loaded) -> Result<(
 
 fn vibrations<S: Sensor>(sensor: S, settings: &Settings, loaded: Loaded, writer: Writer) -> Result<()> {
     let alarm = Busy::open(settings.busy.as_deref())?;
-    let board = vibration::Board { sensor, results: FromStd::new(writer), level: Dark, alarm };
+    let board = vibration::Board { sensor, results: FromStd::new(writer), level: Unconnected, alarm };
     let mut energies = Box::new(BandEnergies::new());
     let summary = vibration::run(loaded.embedded, loaded.memory, &mut energies, board);
     let summary = summary.map_err(|error| anyhow!("{error}"))?;
     say!("{} scores, {} with the alarm raised", summary.scores, summary.alarms);
     Ok(())
-}
-
-/// No light: Linux programs have no PWM pin here.
-struct Dark;
-
-impl ErrorType for Dark {
-    type Error = Infallible;
-}
-
-impl SetDutyCycle for Dark {
-    fn max_duty_cycle(&self) -> u16 {
-        u16::MAX
-    }
-
-    fn set_duty_cycle(&mut self, _: u16) -> Result<(), Infallible> {
-        Ok(())
-    }
 }

@@ -9,13 +9,14 @@ use defmt_semihosting as _;
 
 mod file;
 mod panic;
-mod pin;
 #[cfg(target_arch = "arm")]
 mod stack;
 
 pub use file::{FileError, Frames, Outputs, open};
-pub use pin::Unconnected;
 pub use static_cell::ConstStaticCell;
+pub use teff_app::Unconnected;
+
+use core::fmt::Display;
 
 use embedded_hal::digital::OutputPin;
 use teff_app::compare;
@@ -34,30 +35,27 @@ pub fn run<P: OutputPin>(embedded: Embedded, memory: &mut [u8], busy: P) -> ! {
     }
 }
 
-/// Answers the requests in the file of frames, and exits.
-pub fn run_compare(embedded: Embedded, memory: &mut [u8]) -> ! {
-    let (requests, responses) = match open() {
+/// Runs `application` on the files of the command line, checks the stack, and exits.
+fn on_files<E: Display>(application: impl FnOnce(Frames, Outputs) -> Result<(), E>) -> ! {
+    let (frames, outputs) = match open() {
         Ok(files) => files,
         Err(error) => fail(&error),
     };
-    if let Err(error) = compare::run(embedded, memory, requests, responses) {
+    if let Err(error) = application(frames, outputs) {
         fail(&error);
     }
     check_stack();
     succeed()
 }
 
+/// Answers the requests in the file of frames, and exits.
+pub fn run_compare(embedded: Embedded, memory: &mut [u8]) -> ! {
+    on_files(|requests, responses| compare::run(embedded, memory, requests, responses).map(|_| ()))
+}
+
 /// Runs the digits application on the files of the command line, and exits.
 pub fn run_digits<P: OutputPin>(embedded: Embedded, memory: &mut [u8], busy: P) -> ! {
-    let (frames, results) = match open() {
-        Ok(files) => files,
-        Err(error) => fail(&error),
-    };
-    if let Err(error) = digits::run(embedded, memory, Board { frames, results, busy }) {
-        fail(&error);
-    }
-    check_stack();
-    succeed()
+    on_files(|frames, results| digits::run(embedded, memory, Board { frames, results, busy }).map(|_| ()))
 }
 
 /// Runs the self-tests of the models in the file of frames, and exits.
@@ -74,55 +72,25 @@ pub fn run_conformance(file: &mut Buffer, memory: &mut Buffer) -> ! {
 
 /// Runs the front end on the frames of sound in the file of frames, and exits.
 pub fn run_spectra() -> ! {
-    let (frames, results) = match open() {
-        Ok(files) => files,
-        Err(error) => fail(&error),
-    };
-    if let Err(error) = spectra::run(frames, results) {
-        fail(&error);
-    }
-    check_stack();
-    succeed()
+    on_files(|frames, results| spectra::run(frames, results).map(|_| ()))
 }
 
 /// Runs the vibration application on the recording in the file of frames, and exits.
 pub fn run_vibration<P: OutputPin>(embedded: Embedded, memory: &mut [u8], energies: &mut BandEnergies, alarm: P) -> ! {
-    let (recording, results) = match open() {
-        Ok(files) => files,
-        Err(error) => fail(&error),
-    };
-    let board = vibration::Board { sensor: Recording(recording), results, level: Unconnected, alarm };
-    if let Err(error) = vibration::run(embedded, memory, energies, board) {
-        fail(&error);
-    }
-    check_stack();
-    succeed()
+    on_files(|recording, results| {
+        let board = vibration::Board { sensor: Recording(recording), results, level: Unconnected, alarm };
+        vibration::run(embedded, memory, energies, board).map(|_| ())
+    })
 }
 
 /// Tells a story for each line in the file of frames, and exits.
 pub fn run_storyteller(embedded: Embedded, memory: &mut [u8], settings: Settings) -> ! {
-    let (prompts, text) = match open() {
-        Ok(files) => files,
-        Err(error) => fail(&error),
-    };
-    if let Err(error) = storyteller::run(embedded, memory, settings, prompts, text) {
-        fail(&error);
-    }
-    check_stack();
-    succeed()
+    on_files(|prompts, text| storyteller::run(embedded, memory, settings, prompts, text).map(|_| ()))
 }
 
 /// Runs the keyword application on the sound in the file of frames, and exits.
 pub fn run_keyword<P: OutputPin>(embedded: Embedded, memory: &mut [u8], heard: P) -> ! {
-    let (sound, results) = match open() {
-        Ok(files) => files,
-        Err(error) => fail(&error),
-    };
-    if let Err(error) = keyword::run(embedded, memory, keyword::Board { sound, results, heard }) {
-        fail(&error);
-    }
-    check_stack();
-    succeed()
+    on_files(|sound, results| keyword::run(embedded, memory, keyword::Board { sound, results, heard }).map(|_| ()))
 }
 
 /// Logs how deep the stack went; if that is to its end, it may have gone further, over the variables.

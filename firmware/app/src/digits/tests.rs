@@ -1,9 +1,7 @@
 //! The application against parts in memory, with the model that is shipped.
 
 use core::convert::Infallible;
-use std::boxed::Box;
 use std::format;
-use std::path::Path;
 use std::vec;
 use std::vec::Vec;
 
@@ -13,6 +11,7 @@ use teff::{Model, Session, VerifyError};
 
 use super::{Board, Embedded, Summary, run};
 use crate::Error;
+use crate::testing::{self, Trickle, aligned, memory};
 
 /// A pin that remembers how it was set.
 #[derive(Default)]
@@ -34,23 +33,6 @@ impl OutputPin for Pin {
     }
 }
 
-/// A stream that gives few bytes at a time, as serial lines do.
-struct Trickle<'a>(&'a [u8]);
-
-impl embedded_io::ErrorType for Trickle<'_> {
-    type Error = ErrorKind;
-}
-
-impl embedded_io::Read for Trickle<'_> {
-    fn read(&mut self, to: &mut [u8]) -> Result<usize, ErrorKind> {
-        let count = to.len().min(self.0.len()).min(37);
-        let (now, later) = self.0.split_at(count);
-        to[..count].copy_from_slice(now);
-        self.0 = later;
-        Ok(count)
-    }
-}
-
 /// A stream that breaks.
 struct Broken;
 
@@ -64,29 +46,19 @@ impl embedded_io::Read for Broken {
     }
 }
 
-/// `len` zero bytes at an address that is a multiple of 16, for the rest of the program.
-fn aligned(len: usize) -> &'static mut [u8] {
-    let bytes = Box::leak(vec![0_u8; len + 15].into_boxed_slice());
-    let start = bytes.as_ptr().align_offset(16);
-    &mut bytes[start..start + len]
-}
-
 /// The shipped model.
 fn embedded() -> Embedded {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/lightcnn-mnist/model.teff");
-    let file = std::fs::read(&path).expect("the repository holds the model");
-    let model = aligned(file.len());
-    model.copy_from_slice(&file);
-    Embedded { model, ops: teff::ops::ALL }
+    testing::embedded("lightcnn-mnist/model.teff")
 }
 
-fn memory(embedded: Embedded) -> &'static mut [u8] {
-    aligned(Model::verify(embedded.model).expect("the model is valid").memory_len())
+/// Few bytes at a time.
+fn trickle(bytes: &[u8]) -> Trickle<'_> {
+    Trickle(bytes, 37)
 }
 
 /// A board that has no frames.
 fn idle(results: &mut [u8]) -> Board<Trickle<'static>, &mut [u8], Pin> {
-    Board { frames: Trickle(&[]), results, busy: Pin::default() }
+    Board { frames: trickle(&[]), results, busy: Pin::default() }
 }
 
 /// Frames of noise, and the outputs that a plain session gives for them.
@@ -112,7 +84,7 @@ fn every_frame_gives_the_outputs_of_a_session() {
     let embedded = embedded();
     let (frames, expected) = noise(embedded, 3);
     let (mut results, mut busy) = (vec![0; expected.len()], Pin::default());
-    let board = Board { frames: Trickle(&frames), results: results.as_mut_slice(), busy: &mut busy };
+    let board = Board { frames: trickle(&frames), results: results.as_mut_slice(), busy: &mut busy };
     let summary = run(embedded, memory(embedded), board);
     assert_eq!(summary, Ok(Summary { frames: 3, crc: teff::crc32(&expected) }));
     assert_eq!(results, expected);
@@ -122,7 +94,7 @@ fn every_frame_gives_the_outputs_of_a_session() {
 #[test]
 fn an_empty_stream_is_no_error() {
     let embedded = embedded();
-    let board = Board { frames: Trickle(&[]), results: [0; 0].as_mut_slice(), busy: Pin::default() };
+    let board = Board { frames: trickle(&[]), results: [0; 0].as_mut_slice(), busy: Pin::default() };
     assert_eq!(run(embedded, memory(embedded), board), Ok(Summary { frames: 0, crc: 0 }));
 }
 
@@ -131,7 +103,7 @@ fn a_partial_frame_is_an_error() {
     let embedded = embedded();
     let (frames, _) = noise(embedded, 2);
     let mut results = [0; 100];
-    let board = Board { frames: Trickle(&frames[..frames.len() - 1]), results: &mut results[..], busy: Pin::default() };
+    let board = Board { frames: trickle(&frames[..frames.len() - 1]), results: &mut results[..], busy: Pin::default() };
     let needed = frames.len() / 2;
     assert_eq!(run(embedded, memory(embedded), board), Err(Error::PartialFrame { needed, found: needed - 1 }));
 }
@@ -143,7 +115,7 @@ fn errors_of_the_parts_come_back() {
     let mut results = [0; 100];
     let broken = Board { frames: Broken, results: &mut results[..], busy: Pin::default() };
     assert_eq!(run(embedded, memory(embedded), broken), Err(Error::Read(ErrorKind::ConnectionReset)));
-    let full = Board { frames: Trickle(&frames), results: &mut results[..1], busy: Pin::default() };
+    let full = Board { frames: trickle(&frames), results: &mut results[..1], busy: Pin::default() };
     let outcome = run(embedded, memory(embedded), full);
     assert!(matches!(outcome, Err(Error::Write(_))), "{outcome:?}");
 }

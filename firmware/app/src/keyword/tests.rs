@@ -1,61 +1,20 @@
 //! The application against parts in memory, with the model and the sound that are shipped.
 
-use std::boxed::Box;
-use std::path::Path;
 use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
 use embedded_hal_mock::eh1::digital::{Mock as Pin, State, Transaction};
-use embedded_io::ErrorKind;
 use teff::{Model, crc32};
 
 use super::features::{HOP, RATE};
 use super::{Board, NOTHING, RESULT, Summary, run};
 use crate::Error;
 use crate::digits::Embedded;
-
-/// A stream that gives an odd number of bytes at a time.
-struct Trickle<'a>(&'a [u8]);
-
-impl embedded_io::ErrorType for Trickle<'_> {
-    type Error = ErrorKind;
-}
-
-impl embedded_io::Read for Trickle<'_> {
-    fn read(&mut self, to: &mut [u8]) -> Result<usize, ErrorKind> {
-        let count = to.len().min(self.0.len()).min(101);
-        let (now, later) = self.0.split_at(count);
-        to[..count].copy_from_slice(now);
-        self.0 = later;
-        Ok(count)
-    }
-}
-
-fn shipped(file: &str) -> Vec<u8> {
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models").join(file)).expect("it is shipped")
-}
-
-/// `len` zero bytes at an address that is a multiple of 16, for the rest of the program.
-fn aligned(len: usize) -> &'static mut [u8] {
-    let bytes = Box::leak(vec![0_u8; len + 15].into_boxed_slice());
-    let start = bytes.as_ptr().align_offset(16);
-    &mut bytes[start..start + len]
-}
-
-fn embedded(file: &str) -> Embedded {
-    let file = shipped(file);
-    let model = aligned(file.len());
-    model.copy_from_slice(&file);
-    Embedded { model, ops: teff::ops::ALL }
-}
+use crate::testing::{Trickle, embedded, memory, shipped};
 
 fn streaming() -> Embedded {
     embedded("keyword/streaming.teff")
-}
-
-fn memory(embedded: Embedded) -> &'static mut [u8] {
-    aligned(Model::verify(embedded.model).expect("the model is valid").memory_len())
 }
 
 /// The samples of words.wav, of which the header has 44 bytes.
@@ -75,7 +34,7 @@ fn the_words_of_a_voice_that_training_never_heard_are_heard() {
     let each = (0..10).flat_map(|_| [State::High, State::Low]);
     let expected: Vec<Transaction> = [State::Low].into_iter().chain(each).map(Transaction::set).collect();
     let mut pin = Pin::new(&expected);
-    let board = Board { sound: Trickle(&sound), results: results.as_mut_slice(), heard: &mut pin };
+    let board = Board { sound: Trickle(&sound, 101), results: results.as_mut_slice(), heard: &mut pin };
     let summary = run(embedded, memory(embedded), board).expect("the application runs");
     pin.done();
 
@@ -96,7 +55,7 @@ fn the_first_second_and_silence_have_no_words() {
     let mut results = vec![0; 2 * RESULT * 25];
     let mut pin = Pin::new(&[Transaction::set(State::Low)]);
     let silence = vec![0; 2 * 2 * RATE as usize];
-    let board = Board { sound: Trickle(&silence), results: results.as_mut_slice(), heard: &mut pin };
+    let board = Board { sound: Trickle(&silence, 101), results: results.as_mut_slice(), heard: &mut pin };
     let summary = run(embedded, memory(embedded), board).expect("the application runs");
     pin.done();
     // 99 frames.
@@ -111,7 +70,7 @@ fn the_first_second_and_silence_have_no_words() {
 fn half_a_sample_is_an_error() {
     let embedded = streaming();
     let (mut pin, mut results) = (Pin::new(&[Transaction::set(State::Low)]), [0; 9]);
-    let board = Board { sound: Trickle(&[0; 1_001]), results: results.as_mut_slice(), heard: &mut pin };
+    let board = Board { sound: Trickle(&[0; 1_001], 101), results: results.as_mut_slice(), heard: &mut pin };
     let outcome = run(embedded, memory(embedded), board);
     pin.done();
     assert_eq!(outcome, Err(Error::PartialFrame { needed: 2, found: 1 }));
@@ -121,7 +80,7 @@ fn half_a_sample_is_an_error() {
 fn an_empty_stream_is_no_error() {
     let embedded = streaming();
     let mut pin = Pin::new(&[Transaction::set(State::Low)]);
-    let board = Board { sound: Trickle(&[]), results: [0; 0].as_mut_slice(), heard: &mut pin };
+    let board = Board { sound: Trickle(&[], 101), results: [0; 0].as_mut_slice(), heard: &mut pin };
     let outcome = run(embedded, memory(embedded), board);
     pin.done();
     assert_eq!(outcome, Ok(Summary { runs: 0, words: 0, crc: 0 }));
@@ -131,7 +90,7 @@ fn an_empty_stream_is_no_error() {
 fn a_model_of_another_kind_is_refused_with_the_reason() {
     let embedded = embedded("lightcnn-mnist/model.teff");
     let mut pin = Pin::new(&[]);
-    let board = Board { sound: Trickle(&[]), results: [0; 0].as_mut_slice(), heard: &mut pin };
+    let board = Board { sound: Trickle(&[], 101), results: [0; 0].as_mut_slice(), heard: &mut pin };
     let error: String = match run(embedded, memory(embedded), board) {
         Err(error @ Error::Interface(_)) => std::format!("{error}"),
         other => panic!("{other:?}"),

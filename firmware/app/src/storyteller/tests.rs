@@ -1,7 +1,5 @@
 //! The application with the storyteller that is shipped.
 
-use std::boxed::Box;
-use std::path::Path;
 use std::string::String;
 use std::vec;
 
@@ -11,30 +9,10 @@ use teff::{Model, Session};
 
 use super::{LINE, Settings, Summary, run};
 use crate::Error;
-use crate::digits::Embedded;
-
-/// `len` zero bytes at an address that is a multiple of 16, for the rest of the program.
-fn aligned(len: usize) -> &'static mut [u8] {
-    let bytes = Box::leak(vec![0_u8; len + 15].into_boxed_slice());
-    let start = bytes.as_ptr().align_offset(16);
-    &mut bytes[start..start + len]
-}
-
-/// A shipped model.
-fn embedded(model: &str) -> Embedded {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models").join(model).join("model.teff");
-    let file = std::fs::read(path).expect("the repository holds the model");
-    let model = aligned(file.len());
-    model.copy_from_slice(&file);
-    Embedded { model, ops: teff::ops::ALL }
-}
-
-fn memory(embedded: Embedded) -> &'static mut [u8] {
-    aligned(Model::verify(embedded.model).expect("the model is valid").memory_len())
-}
+use crate::testing::{embedded, memory};
 
 fn told(settings: Settings, prompts: &str) -> (String, Summary) {
-    let embedded = embedded("storyteller");
+    let embedded = embedded("storyteller/model.teff");
     let mut text = vec![0; 1 << 14];
     let mut free = text.as_mut_slice();
     let summary = run(embedded, memory(embedded), settings, prompts.as_bytes(), &mut free).unwrap();
@@ -46,7 +24,7 @@ fn told(settings: Settings, prompts: &str) -> (String, Summary) {
 #[test]
 fn a_story_is_what_the_model_writes() {
     // Greedy, by hand.
-    let embedded = embedded("storyteller");
+    let embedded = embedded("storyteller/model.teff");
     let model = Model::verify(embedded.model).unwrap();
     let tokenizer = Tokenizer::of(&model).unwrap();
     let session = Session::new(&model, memory(embedded)).unwrap();
@@ -91,13 +69,13 @@ fn a_model_can_begin_by_itself() {
 #[test]
 fn what_cannot_be_told_is_an_error() {
     let attempt = |model: &str, prompt: &[u8]| {
-        let embedded = embedded(model);
+        let embedded = embedded(&std::format!("{model}/model.teff"));
         run(embedded, memory(embedded), Settings::DEMO, prompt, Full(1 << 14)).err()
     };
     assert_eq!(attempt("storyteller", &[b'a'; LINE + 1]), Some(Error::Prompt));
     assert_eq!(attempt("storyteller", b"\xff\n"), Some(Error::Prompt));
     assert!(matches!(attempt("lightcnn-mnist", b"a\n"), Some(Error::Tokenizer(_) | Error::Language(_))));
-    let embedded = embedded("storyteller");
+    let embedded = embedded("storyteller/model.teff");
     let failed = run(embedded, &mut [0; 16], Settings::DEMO, &b"a"[..], Full(0));
     assert!(matches!(failed, Err(Error::Session(_))), "{failed:?}");
 }
@@ -122,7 +100,7 @@ impl embedded_io::Write for Full {
 
 #[test]
 fn a_broken_line_ends_the_story() {
-    let embedded = embedded("storyteller");
+    let embedded = embedded("storyteller/model.teff");
     let failed = run(embedded, memory(embedded), Settings::DEMO, &b"Now\n"[..], Full(12));
     assert_eq!(failed, Err(Error::Write(ErrorKind::OutOfMemory)));
 }

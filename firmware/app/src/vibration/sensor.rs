@@ -8,6 +8,7 @@ use core::fmt::{self, Debug, Display};
 use embedded_io::Read;
 
 use super::spectrum::Sample;
+use crate::stream::fill;
 
 #[cfg(feature = "accelerometers")]
 mod adxl345;
@@ -49,13 +50,10 @@ impl<R: Read> Sensor for Recording<R> {
 
     fn sample(&mut self) -> Result<Option<Sample>, Self::Error> {
         let mut bytes = [0; 6];
-        let mut found = 0;
-        while let Some(rest) = bytes.get_mut(found..).filter(|rest| !rest.is_empty()) {
-            match self.0.read(rest).map_err(RecordingError::Read)? {
-                0 if found == 0 => return Ok(None),
-                0 => return Err(RecordingError::Partial),
-                count => found = found.saturating_add(count),
-            }
+        match fill(&mut self.0, &mut bytes).map_err(RecordingError::Read)? {
+            0 => return Ok(None),
+            6 => {}
+            _ => return Err(RecordingError::Partial),
         }
         let mut sample = Sample::default();
         for (x, &bytes) in sample.iter_mut().zip(bytes.as_chunks().0) {
@@ -93,8 +91,19 @@ impl<E: Debug> Display for SensorError<E> {
     }
 }
 
-/// Microseconds between two looks into an empty FIFO, and looks before giving up.
+/// Looks every 200 µs, up to a tenth of a second, until `look` finds samples in the FIFO; gives their number.
 #[cfg(feature = "accelerometers")]
-const WAIT_US: u32 = 200;
-#[cfg(feature = "accelerometers")]
-const LOOKS: u32 = 500;
+fn ready<E>(
+    delay: &mut impl embedded_hal::delay::DelayNs,
+    mut look: impl FnMut() -> Result<u8, E>,
+) -> Result<u8, SensorError<E>> {
+    let mut waits = 0;
+    loop {
+        match look().map_err(SensorError::Driver)? {
+            0 if waits == 500 => return Err(SensorError::Silent),
+            0 => delay.delay_us(200),
+            count => return Ok(count),
+        }
+        waits += 1;
+    }
+}

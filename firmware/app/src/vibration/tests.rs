@@ -1,40 +1,17 @@
 //! The application with the shipped model and mocked parts.
 
 use core::convert::Infallible;
-use std::boxed::Box;
-use std::path::Path;
 use std::vec;
 use std::vec::Vec;
 
 use embedded_hal_mock::eh1::digital::{Mock as Pin, State, Transaction as PinCall};
 use embedded_hal_mock::eh1::pwm::{Mock as Pwm, Transaction as PwmCall};
-use teff::Model;
 
 use super::sensor::{Recording, RecordingError, Sensor};
 use super::spectrum::{BANDS, BandEnergies, FRAME, SAMPLES, Sample};
 use super::{ALARM_AFTER, BASELINE, Baseline, Board, Summary, run};
 use crate::Error;
-use crate::digits::Embedded;
-
-/// `len` zero bytes at an address that is a multiple of 16, for the rest of the program.
-fn aligned(len: usize) -> &'static mut [u8] {
-    let bytes = Box::leak(vec![0_u8; len + 15].into_boxed_slice());
-    let start = bytes.as_ptr().align_offset(16);
-    &mut bytes[start..start + len]
-}
-
-/// The shipped model `name`.
-fn embedded(name: &str) -> Embedded {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models").join(name).join("model.teff");
-    let file = std::fs::read(&path).expect("the repository holds the model");
-    let model = aligned(file.len());
-    model.copy_from_slice(&file);
-    Embedded { model, ops: teff::ops::ALL }
-}
-
-fn memory(embedded: Embedded) -> &'static mut [u8] {
-    aligned(Model::verify(embedded.model).expect("the model is valid").memory_len())
-}
+use crate::testing::{embedded, memory};
 
 /// A machine: noise, and from sample `damaged` on a blow of 400 units each 40 samples.
 struct Machine {
@@ -70,7 +47,7 @@ impl Sensor for Machine {
 
 #[test]
 fn damage_raises_the_alarm_and_the_light() {
-    let embedded = embedded("vibration");
+    let embedded = embedded("vibration/model.teff");
     let baseline = BASELINE as usize * SAMPLES;
     let machine = Machine::new(baseline + 3 * SAMPLES, baseline + 6 * SAMPLES);
     let off = State::Low;
@@ -124,7 +101,7 @@ impl embedded_hal::pwm::SetDutyCycle for Light {
 
 #[test]
 fn another_model_is_refused() {
-    let embedded = embedded("lightcnn-mnist");
+    let embedded = embedded("lightcnn-mnist/model.teff");
     let alarm = Pin::new(&[]);
     let board = Board {
         sensor: Machine::new(0, 0),
@@ -133,7 +110,7 @@ fn another_model_is_refused() {
         alarm: alarm.clone(),
     };
     let outcome = run(embedded, memory(embedded), &mut BandEnergies::new(), board);
-    assert!(matches!(outcome, Err(Error::Shape { inputs: BANDS, outputs: 1 })), "{outcome:?}");
+    assert!(matches!(outcome, Err(Error::Interface("its input is not a spectrum of 32 bands"))), "{outcome:?}");
     alarm.clone().done();
 }
 

@@ -4,7 +4,7 @@ use adxl345_driver2::{Adxl345 as Driver, AdxlError};
 use embedded_hal::delay::DelayNs;
 
 use super::super::spectrum::Sample;
-use super::{LOOKS, Sensor, SensorError, WAIT_US};
+use super::{Sensor, SensorError, ready};
 
 /// Register DEVID of every ADXL345.
 const IDENTITY: u8 = 0xE5;
@@ -58,16 +58,8 @@ impl<D: Driver, T: DelayNs> Sensor for Adxl345<D, T> {
     type Error = SensorError<AdxlError>;
 
     fn sample(&mut self) -> Result<Option<Sample>, Self::Error> {
-        let mut looks = 0;
-        while self.ready == 0 {
-            self.ready = self.device.fifo_status().map_err(SensorError::Driver)?.entries();
-            if self.ready == 0 {
-                looks += 1;
-                if looks > LOOKS {
-                    return Err(SensorError::Silent);
-                }
-                self.delay.delay_us(WAIT_US);
-            }
+        if self.ready == 0 {
+            self.ready = ready(&mut self.delay, || Ok(self.device.fifo_status()?.entries()))?;
         }
         self.ready -= 1;
         let (x, y, z) = self.device.acceleration().map_err(SensorError::Driver)?;

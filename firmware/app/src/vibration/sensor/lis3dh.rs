@@ -6,7 +6,7 @@ use embedded_hal::delay::DelayNs;
 use lis3dh::{FifoMode, Lis3dhCore, Mode, Range, Register};
 
 use super::super::spectrum::Sample;
-use super::{LOOKS, Sensor, SensorError, WAIT_US};
+use super::{Sensor, SensorError, ready};
 
 /// A LIS3DH at 1,344 samples a second, ±16 g, 12 bits in the upper part of 16: 0.75 mg for a unit.
 #[derive(Debug)]
@@ -50,18 +50,11 @@ where
     type Error = SensorError<BusError<C>>;
 
     fn sample(&mut self) -> Result<Option<Sample>, Self::Error> {
-        let mut looks = 0;
-        while self.ready == 0 {
-            let status = self.device.get_fifo_status().map_err(SensorError::Driver)?;
+        if self.ready == 0 {
             // The count has five bits; a full FIFO of 32 says 31 and that it overran.
-            self.ready = status.stack_size.saturating_add(status.overrun.into());
-            if self.ready == 0 {
-                looks += 1;
-                if looks > LOOKS {
-                    return Err(SensorError::Silent);
-                }
-                self.delay.delay_us(WAIT_US);
-            }
+            let look =
+                || self.device.get_fifo_status().map(|status| status.stack_size.saturating_add(status.overrun.into()));
+            self.ready = ready(&mut self.delay, look)?;
         }
         self.ready -= 1;
         let bytes = self.device.read_accel_bytes().map_err(SensorError::Driver)?;

@@ -1,10 +1,10 @@
-//! A pin for machines that have none.
+//! A pin, and a light, for machines that have none.
 
 use core::convert::Infallible;
 
 use embedded_hal::digital::{ErrorType, OutputPin};
 
-/// A pin that leads nowhere.
+/// A pin, or a PWM pin, that leads nowhere.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unconnected;
 
