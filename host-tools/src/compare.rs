@@ -58,7 +58,7 @@ impl Device for Serial<'_> {
     }
 }
 
-/// A firmware under QEMU: it reads all requests from a file, and ends.
+/// A firmware in an emulator, which gives it all requests at once.
 pub struct Emulated {
     board: &'static Board,
     firmware: Elf,

@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// What is missing, and the command that brings it.
 pub fn availability(board: &Board) -> Result<(), String> {
     let root = repository().map_err(|error| error.to_string())?;
-    emulator(board.emulator)?;
+    board.emulator.availability()?;
     target(board.target, &root.join(board.folder))
 }
 
@@ -31,9 +31,9 @@ pub fn target_availability(triple: &str) -> Result<(), String> {
     target(triple, &repository().map_err(|error| error.to_string())?)
 }
 
-/// Whether the emulator `program` is there.
-pub(super) fn emulator(program: &str) -> Result<(), String> {
-    program_runs(program).then_some(()).ok_or_else(|| format!("{program} is not installed: run `{INSTALL_QEMU}`"))
+/// Whether the emulator `program` is there, which `install` brings.
+pub(super) fn emulator(program: &str, install: &str) -> Result<(), String> {
+    program_runs(program).then_some(()).ok_or_else(|| format!("{program} is not installed: run `{install}`"))
 }
 
 /// Whether `program --version` works.
@@ -65,8 +65,6 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_with_its_remedy() {
-        let error = emulator("qemu-system-none").expect_err("no such emulator");
-        assert_eq!(error, "qemu-system-none is not installed: run `bash tests/setup/qemu.sh`");
         let error = target("avr-none", Path::new(".")).expect_err("no such library");
         assert!(error.ends_with("run `bash tests/setup/targets.sh avr-none`"), "{error}");
     }

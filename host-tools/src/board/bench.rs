@@ -11,7 +11,7 @@ use serde::Serialize;
 use teff::Model;
 
 use super::tokens::TokenCosts;
-use super::{Board, build, run_binary};
+use super::{Board, Emulator, build, run_binary};
 use crate::report::{ModelReport, StepReport};
 
 const FOLDER: &str = "firmware/bench";
@@ -25,8 +25,7 @@ const MPS2: Board = Board {
     binary: BINARY,
     flash: 4 << 20,
     ram: 4 << 20,
-    emulator: "qemu-system-arm",
-    machine: &["-machine", "mps2-an386"],
+    emulator: Emulator::arm(&["-machine", "mps2-an386"]),
 };
 
 /// The machines of `cargo teff bench`.
@@ -36,21 +35,21 @@ pub static MACHINES: &[Board] = &[
         name: "mps2-an385-m0",
         description: "Cortex-M0 and M0+: code for ARMv6-M on MPS2 with image AN385, whose core also runs ARMv7-M",
         target: "thumbv6m-none-eabi",
-        machine: &["-machine", "mps2-an385"],
+        emulator: Emulator::arm(&["-machine", "mps2-an385"]),
         ..MPS2
     },
     Board {
         name: "mps2-an385",
         description: "Cortex-M3: MPS2 with image AN385",
         target: "thumbv7m-none-eabi",
-        machine: &["-machine", "mps2-an385"],
+        emulator: Emulator::arm(&["-machine", "mps2-an385"]),
         ..MPS2
     },
     Board {
         name: "mps2-an500",
         description: "Cortex-M7: MPS2 with image AN500",
         target: "thumbv7em-none-eabi",
-        machine: &["-machine", "mps2-an500"],
+        emulator: Emulator::arm(&["-machine", "mps2-an500"]),
         ..MPS2
     },
     Board {
@@ -58,7 +57,7 @@ pub static MACHINES: &[Board] = &[
         description: "Cortex-M33: MPS2+ with image AN505",
         target: "thumbv8m.main-none-eabi",
         ram: 2 << 20,
-        machine: &["-machine", "mps2-an505"],
+        emulator: Emulator::arm(&["-machine", "mps2-an505"]),
         ..MPS2
     },
     Board {
@@ -67,17 +66,17 @@ pub static MACHINES: &[Board] = &[
         target: "thumbv8m.main-none-eabihf",
         flash: 512 << 10,
         ram: 512 << 10,
-        machine: &["-machine", "mps3-an547"],
+        emulator: Emulator::arm(&["-machine", "mps3-an547"]),
         ..MPS2
     },
     Board {
         name: "riscv-virt-imc",
         description: "RV32IMC: QEMU's machine virt",
         target: "riscv32imc-unknown-none-elf",
-        emulator: "qemu-system-riscv32",
+        emulator: Emulator::riscv(&["-machine", "virt", "-bios", "none", "-cpu", "rv32i,m=on,c=on,zicsr=on,zicntr=on"]),
         flash: 8 << 20,
         ram: 8 << 20,
-        machine: &["-machine", "virt", "-bios", "none", "-cpu", "rv32i,m=on,c=on,zicsr=on,zicntr=on"],
+
         ..MPS2
     },
 ];

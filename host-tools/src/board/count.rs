@@ -50,7 +50,7 @@ impl Count {
 
 /// The argument of `-plugin` that counts in `elf` and writes to `report`; none if the emulator takes no plugins.
 pub(super) fn plugin_argument(emulator: &str, elf: &Elf, report: &str) -> Result<Option<String>> {
-    let (Some(begin), Some(end)) = (elf.function("bench_begin"), elf.function("bench_end")) else { return Ok(None) };
+    let (Some(begin), Some(end)) = (elf.address("bench_begin"), elf.address("bench_end")) else { return Ok(None) };
     if !takes_plugins(emulator) {
         return Ok(None);
     }

@@ -1,7 +1,8 @@
 //! The linked firmware: what it takes of the board, and where its functions are.
 
-use anyhow::{Result, ensure};
-use object::elf::{SHF_ALLOC, SHF_WRITE};
+use anyhow::{Context, Result, bail, ensure};
+use object::elf::{PT_LOAD, SHF_ALLOC, SHF_WRITE};
+use object::read::elf::ProgramHeader;
 use object::{File, Object, ObjectSection, ObjectSymbol, Section, SectionFlags, SectionKind};
 
 /// Sections in which a linker script sets the rest of the RAM aside.
@@ -65,8 +66,31 @@ impl Elf {
         file.symbols().map(|symbol| Ok(symbol.name()?.to_string())).collect()
     }
 
-    /// The address of the function `name`, without the bit that marks Thumb code.
-    pub fn function(&self, name: &str) -> Option<u64> {
+    /// What a programmer writes to a flash that begins at the lowest address of the file's contents, with gaps as erased flash.
+    ///
+    /// # Errors
+    /// If the file is damaged, or is none for 32 bits.
+    pub fn flash_image(&self) -> Result<Vec<u8>> {
+        let File::Elf32(file) = File::parse(self.bytes.as_slice())? else { bail!("no ELF file for 32 bits") };
+        let endian = file.endian();
+        let mut parts = Vec::new();
+        for segment in file.elf_program_headers() {
+            let contents = segment.data(endian, self.bytes.as_slice()).ok().context("a segment is outside the file")?;
+            if segment.p_type(endian) == PT_LOAD && !contents.is_empty() {
+                parts.push((segment.p_paddr(endian) as usize, contents));
+            }
+        }
+        let start = parts.iter().map(|part| part.0).min().context("the file has no contents")?;
+        let end = parts.iter().map(|(at, contents)| at + contents.len()).max().unwrap_or(start);
+        let mut image = vec![0xFF; end - start];
+        for (at, contents) in parts {
+            image[at - start..][..contents.len()].copy_from_slice(contents);
+        }
+        Ok(image)
+    }
+
+    /// The address of the symbol `name`; of a function, without the bit that marks Thumb code.
+    pub fn address(&self, name: &str) -> Option<u64> {
         let file = File::parse(self.bytes.as_slice()).ok()?;
         let address = file.symbols().find(|symbol| symbol.name() == Ok(name))?.address();
         Some(if file.architecture() == object::Architecture::Arm { address & !1 } else { address })

@@ -1,20 +1,21 @@
-//! Runs a firmware under QEMU.
+//! Runs a firmware in an emulator.
 //!
-//! The firmware reads frames from a file and writes outputs to another, through semihosting; their names are its
-//! command line. Its standard output is its log. All files lie in a folder that goes away.
+//! Under QEMU the firmware reads frames from a file and writes outputs to another, through semihosting; their names are its
+//! command line. Its standard output is its log. In a script of `tests/emulators` it reads and writes its serial line, and
+//! its log is taken out of its RAM. All files lie in a folder that goes away.
 
 use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use super::count::{self, Count};
-use super::{Board, Elf, log, process};
+use super::{Board, Elf, Emulator, log, process};
 
 const LIMIT: Duration = Duration::from_secs(600);
 
 const FIRMWARE: &str = "firmware.elf";
+const FLASH: &str = "flash.bin";
 const FRAMES: &str = "frames.bin";
 const OUTPUTS: &str = "outputs.bin";
 const COUNTS: &str = "counts.txt";
@@ -65,15 +66,28 @@ pub fn run_binary(board: &Board, program: &Elf, frames: &[i8]) -> Result<Program
     write(FIRMWARE, program.bytes())?;
     write(FRAMES, &frames.iter().map(|&value| value.cast_unsigned()).collect::<Vec<_>>())?;
 
-    let mut emulator = Command::new(board.emulator);
-    emulator
-        .current_dir(folder.path())
-        .args(board.machine)
-        .args(["-nographic", "-monitor", "none", "-serial", "none", "-no-reboot", "-icount", "shift=0"])
-        .args(["-semihosting-config", &format!("enable=on,target=native,arg={FRAMES},arg={OUTPUTS}")])
-        .args(["-kernel", FIRMWARE]);
-    if let Some(plugin) = count::plugin_argument(board.emulator, program, COUNTS)? {
-        emulator.args(["-plugin", &plugin]);
+    let mut emulator = board.emulator.command()?;
+    emulator.current_dir(folder.path());
+    match board.emulator {
+        Emulator::Qemu { program: qemu, .. } => {
+            emulator
+                .args(["-nographic", "-monitor", "none", "-serial", "none", "-no-reboot", "-icount", "shift=0"])
+                .args(["-semihosting-config", &format!("enable=on,target=native,arg={FRAMES},arg={OUTPUTS}")])
+                .args(["-kernel", FIRMWARE]);
+            if let Some(plugin) = count::plugin_argument(qemu, program, COUNTS)? {
+                emulator.args(["-plugin", &plugin]);
+            }
+        }
+        Emulator::Script { .. } => {
+            write(FLASH, &program.flash_image()?)?;
+            emulator.args([FLASH, FRAMES, OUTPUTS, COUNTS]);
+            // The control block of the log, and the marks of the instruction counter.
+            for symbol in ["_SEGGER_RTT", "bench_begin", "bench_end"] {
+                let address =
+                    program.address(symbol).with_context(|| format!("the firmware has no symbol {symbol}"))?;
+                emulator.arg(format!("{address:#x}"));
+            }
+        }
     }
     let done = process::run(&mut emulator, LIMIT)?;
     let log = log::decode(program, &done.stdout);

@@ -37,7 +37,7 @@ pub struct LinuxRun {
 /// What is missing, and the command that brings it.
 pub fn availability() -> Result<(), String> {
     let root = repository().map_err(|error| error.to_string())?;
-    availability::emulator(EMULATOR)?;
+    availability::emulator(EMULATOR, INSTALL_QEMU)?;
     if !availability::program_runs(LINKER) {
         return Err(format!("{LINKER} is not installed: run `{INSTALL_QEMU}`"));
     }

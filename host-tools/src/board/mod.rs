@@ -19,7 +19,8 @@
 //! | [`mod@bench`] | instructions, code and memory of a model, operator by operator |
 //! | `build` | runs Cargo in the board's folder |
 //! | `elf` | sizes and symbols of a firmware |
-//! | `emulate` | runs QEMU with the frames as a file of the firmware |
+//! | `emulate` | runs a firmware on frames: files of it under QEMU, its serial line in other emulators |
+//! | `emulator` | what emulates a board |
 //! | [`HARDWARE`] | boards that are no emulators |
 //! | `log` | decodes the firmware's defmt log |
 //! | `count` | the plugin that counts instructions, and its report |
@@ -33,6 +34,7 @@ mod build;
 mod count;
 mod elf;
 mod emulate;
+mod emulator;
 mod hardware;
 pub mod linux;
 mod log;
@@ -46,6 +48,7 @@ pub use build::{Kind, build, build_binary, build_comparing, build_hardware};
 pub use count::Count;
 pub use elf::{Elf, Size};
 pub use emulate::{BoardRun, ProgramRun, run, run_binary};
+pub use emulator::Emulator;
 pub use hardware::{Flasher, HARDWARE, Hardware, hardware_by_name};
 pub use repository::repository;
 
@@ -66,10 +69,8 @@ pub struct Board {
     pub flash: u64,
     /// Bytes of RAM.
     pub ram: u64,
-    /// The emulator.
-    pub emulator: &'static str,
-    /// What makes the emulator be this board.
-    pub machine: &'static [&'static str],
+    /// What emulates it.
+    pub emulator: Emulator,
 }
 
 /// All emulated boards.
@@ -82,8 +83,7 @@ pub static BOARDS: &[Board] = &[
         binary: "teff-mps2-an386",
         flash: 4 << 20,
         ram: 4 << 20,
-        emulator: "qemu-system-arm",
-        machine: &["-machine", "mps2-an386"],
+        emulator: Emulator::arm(&["-machine", "mps2-an386"]),
     },
     Board {
         name: "microbit",
@@ -93,8 +93,7 @@ pub static BOARDS: &[Board] = &[
         binary: "teff-microbit",
         flash: 256 << 10,
         ram: 16 << 10,
-        emulator: "qemu-system-arm",
-        machine: &["-machine", "microbit"],
+        emulator: Emulator::arm(&["-machine", "microbit"]),
     },
     Board {
         name: "riscv-virt-imac",
@@ -104,9 +103,15 @@ pub static BOARDS: &[Board] = &[
         binary: "teff-riscv-virt",
         flash: 8 << 20,
         ram: 8 << 20,
-        emulator: "qemu-system-riscv32",
         // The bare processor with no extension but these.
-        machine: &["-machine", "virt", "-bios", "none", "-cpu", "rv32i,m=on,a=on,c=on,zicsr=on,zicntr=on"],
+        emulator: Emulator::riscv(&[
+            "-machine",
+            "virt",
+            "-bios",
+            "none",
+            "-cpu",
+            "rv32i,m=on,a=on,c=on,zicsr=on,zicntr=on",
+        ]),
     },
     Board {
         name: "riscv-virt-imc",
@@ -116,8 +121,7 @@ pub static BOARDS: &[Board] = &[
         binary: "teff-riscv-virt",
         flash: 8 << 20,
         ram: 8 << 20,
-        emulator: "qemu-system-riscv32",
-        machine: &["-machine", "virt", "-bios", "none", "-cpu", "rv32i,m=on,c=on,zicsr=on,zicntr=on"],
+        emulator: Emulator::riscv(&["-machine", "virt", "-bios", "none", "-cpu", "rv32i,m=on,c=on,zicsr=on,zicntr=on"]),
     },
     Board {
         name: "stm32f405",
@@ -127,8 +131,7 @@ pub static BOARDS: &[Board] = &[
         binary: "teff-stm32f405-emulated",
         flash: 1 << 20,
         ram: 112 << 10,
-        emulator: "qemu-system-arm",
-        machine: &["-machine", "netduinoplus2"],
+        emulator: Emulator::arm(&["-machine", "netduinoplus2"]),
     },
     Board {
         name: "hifive1",
@@ -138,8 +141,27 @@ pub static BOARDS: &[Board] = &[
         binary: "teff-hifive1-emulated",
         flash: 4 << 20,
         ram: 16 << 10,
-        emulator: "qemu-system-riscv32",
-        machine: &["-machine", "sifive_e,revb=true"],
+        emulator: Emulator::riscv(&["-machine", "sifive_e,revb=true"]),
+    },
+    Board {
+        name: "rp2040",
+        description: "Raspberry Pi Pico with a Cortex-M0+",
+        target: "thumbv6m-none-eabi",
+        folder: "firmware/rp2040",
+        binary: "teff-rp2040",
+        flash: 2 << 20,
+        ram: 256 << 10,
+        emulator: Emulator::Script { interpreter: "node", script: "rp2040.mjs", package: "node_modules/rp2040js" },
+    },
+    Board {
+        name: "nrf52840-dk",
+        description: "Nordic nRF52840-DK with a Cortex-M4F",
+        target: "thumbv7em-none-eabihf",
+        folder: "firmware/nrf52840-dk",
+        binary: "teff-nrf52840-dk",
+        flash: 1 << 20,
+        ram: 256 << 10,
+        emulator: Emulator::Script { interpreter: "python3", script: "nrf52840.py", package: "python/unicorn" },
     },
 ];
 

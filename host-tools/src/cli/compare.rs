@@ -26,7 +26,7 @@ use crate::line;
 
 Exit code 0 says that all bits were the same, 1 that they were not or that no comparison was possible.")]
 pub(super) struct Args {
-    /// The device: qemu:BOARD, serial:PORT, or tcp:HOST:PORT for a serial line over a network
+    /// The device: qemu:BOARD (or emulator:BOARD, where it is not QEMU), serial:PORT, or tcp:HOST:PORT for a serial line over a network
     #[arg(long, value_name = "DEVICE")]
     device: String,
     /// The .teff model
@@ -64,7 +64,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     let inputs = data.inputs(args.sample).with_context(|| format!("sample {}", args.sample))?;
     let inputs = quantize_inputs(&model, &inputs)?;
     let comparison = match args.device.split_once(':') {
-        Some(("qemu", name)) => {
+        Some(("qemu" | "emulator", name)) => {
             let names = || BOARDS.iter().map(|board| board.name).collect::<Vec<_>>().join(", ");
             let board =
                 board::by_name(name).with_context(|| format!("no emulated board {name}: one of {}", names()))?;
