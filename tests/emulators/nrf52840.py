@@ -1,6 +1,6 @@
 """Runs a firmware for the nRF52840 in unicorn: the core, the memories, and a model of the UARTE.
 
-    python nrf52840.py PACKAGES FLASH FRAMES OUTPUTS COUNTS RTT BEGIN END    >LOG
+    python nrf52840.py PACKAGES FLASH FRAMES OUTPUTS COUNTS RTT [BEGIN END]    >LOG
 
 PACKAGES: the folder in which tests/setup/emulators.sh installed unicorn
 FLASH: what is in the flash, from its first byte; FRAMES: what comes in on UARTE0; OUTPUTS: to be written, what goes out there
@@ -43,7 +43,7 @@ def instructions(code):
 
 
 class Board:
-    def __init__(self, flash, frames, rtt, begin, end):
+    def __init__(self, flash, frames, rtt, begin=None, end=None):
         self.frames, self.outputs, self.log = frames, bytearray(), bytearray()
         self.rtt, self.begin, self.end = rtt, begin, end
         self.waits, self.executed, self.opened, self.intervals, self.blocks = False, 0, None, [], {}
@@ -55,7 +55,8 @@ class Board:
             core.mem_map(start, length)
         core.mem_write(FLASH, flash)
         core.hook_add(UC_HOOK_MEM_WRITE, self.uarte, begin=UARTE0, end=UARTE0 + 0xFFF)
-        core.hook_add(UC_HOOK_BLOCK, self.block)
+        if begin is not None:
+            core.hook_add(UC_HOOK_BLOCK, self.block)
 
     def word(self, address):
         return struct.unpack("<I", self.core.mem_read(address, 4))[0]
@@ -129,8 +130,9 @@ def main(flash, frames, outputs, counts, *addresses):
     sys.stdout.buffer.write(board.log)
     with open(outputs, "wb") as file:
         file.write(board.outputs)
-    with open(counts, "w") as file:
-        print(f"total {sum(board.intervals)} intervals {len(board.intervals)}", *board.intervals, sep="\n", file=file)
+    if board.begin is not None:
+        with open(counts, "w") as file:
+            print(f"total {sum(board.intervals)} intervals {len(board.intervals)}", *board.intervals, sep="\n", file=file)
     if complaint:
         sys.exit(complaint)
 

@@ -1,6 +1,6 @@
 // Runs a firmware for the Raspberry Pi Pico in rp2040js, whose clocks, PLLs, pins and UART are those that the firmware sets up.
 //
-//   node rp2040.mjs PACKAGES FLASH FRAMES OUTPUTS COUNTS RTT BEGIN END    >LOG
+//   node rp2040.mjs PACKAGES FLASH FRAMES OUTPUTS COUNTS RTT [BEGIN END]    >LOG
 //
 // PACKAGES: the folder in which tests/setup/emulators.sh installed rp2040js
 // FLASH: what is in the flash, from its first byte; FRAMES: what comes in on UART0; OUTPUTS: to be written, what goes out there
@@ -151,8 +151,10 @@ while (looks < LOOKS && executed - lastByte < PATIENCE) {
 }
 takeLog();
 writeFileSync(outputs, Buffer.from(output));
-const total = intervals.reduce((sum, length) => sum + length, 0);
-writeFileSync(counts, [`total ${total} intervals ${intervals.length}`, ...intervals, ''].join('\n'));
+if (begin) {
+  const total = intervals.reduce((sum, length) => sum + length, 0);
+  writeFileSync(counts, [`total ${total} intervals ${intervals.length}`, ...intervals, ''].join('\n'));
+}
 if (looks < LOOKS) {
   complain('rp2040', `neither takes nor gives a byte, at 0x${mcu.core.PC.toString(16)} after ${executed} instructions`);
   process.exitCode = 1;

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::slice;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,6 +28,7 @@ use teff_tools::line::Patience;
 use teff_tools::project;
 use teff_tools::quantize::Width;
 use teff_tools::update;
+use tempfile::TempDir;
 
 /// How many of the test images are run.
 const IMAGES: usize = 100;
@@ -37,6 +38,26 @@ const FEW_IMAGES: usize = 25;
 #[test]
 fn mps2_an386() {
     on_board("mps2-an386");
+}
+
+#[test]
+fn mps2_an385() {
+    on_board("mps2-an385");
+}
+
+#[test]
+fn mps2_an500() {
+    on_board("mps2-an500");
+}
+
+#[test]
+fn mps2_an505() {
+    on_board("mps2-an505");
+}
+
+#[test]
+fn mps3_an547() {
+    on_board("mps3-an547");
 }
 
 #[test]
@@ -187,9 +208,10 @@ fn compared_step_by_step() {
     let file = AlignedBytes::from(fs::read(&path).expect("the shipped model").as_slice());
     let model = Model::verify(&file).expect("it is valid");
     let input: Vec<u8> = workload().0[..784].iter().map(|value| value.cast_unsigned()).collect();
-    for name in ["mps2-an386", "microbit", "riscv-virt-imac"] {
-        let board = board(name);
-        if !available(&format!("comparing on {name}"), board::availability(board)) {
+    for name in ["mps2-an386", "mps3-an547", "microbit", "riscv-virt-imac", "rp2040"] {
+        let (board, what) = (board(name), format!("comparing on {name}"));
+        let has_hal = matches!(board.emulator, Emulator::Script { .. });
+        if has_hal && !slow(&what) || !available(&what, board::availability(board)) {
             continue;
         }
         let mut device = Emulated::build(board, &path).unwrap_or_else(|error| panic!("{error:#}"));
@@ -302,18 +324,8 @@ fn stories_come_over_the_serial_line() {
     }
     let path = root().join("models/storyteller/model.teff");
     let expected = [story(&path, PROMPT, 1), story(&path, PROMPT, 2)];
-    let program = board::build_binary(board, "teff-mps2-an386-storyteller-uart", &path).expect("it builds");
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    fs::write(folder.path().join("firmware.elf"), program.bytes()).expect("a file can be written");
-    let mut emulator = board.emulator.command().expect("the repository is here");
-    let mut emulator = emulator
-        .current_dir(folder.path())
-        .args(["-nographic", "-monitor", "none", "-no-reboot", "-serial", "unix:line,server=on,wait=on"])
-        .args(["-semihosting-config", "enable=on,target=native", "-kernel", "firmware.elf"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the emulator starts");
+    let program = board::build_binary(board, "teff-mps2-storyteller-uart", &path).expect("it builds");
+    let (folder, mut emulator) = with_serial_line(board, &program, &[]);
     let told = connect(&folder.path().join("line")).and_then(|mut line| {
         line.set_read_timeout(Some(Duration::from_secs(120)))?;
         let mut told = Vec::new();
@@ -356,24 +368,10 @@ fn a_model_is_pushed_to_a_board_and_runs() {
     if !available("pushing a model", board::availability(board)) {
         return;
     }
-    let program = board::build_binary(board, "teff-mps2-an386-update", &model()).expect("it builds");
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    let path = |file: &str| folder.path().join(file);
+    let program = board::build_binary(board, "teff-mps2-update", &model()).expect("it builds");
     let (frames, expected) = workload();
-    let frames: Vec<u8> = frames.into_iter().map(i8::cast_unsigned).collect();
-    fs::write(path("firmware.elf"), program.bytes()).expect("a file can be written");
-    fs::write(path("frames.bin"), frames).expect("a file can be written");
-    let mut emulator = board.emulator.command().expect("the repository is here");
-    let mut emulator = emulator
-        .current_dir(folder.path())
-        .args(["-nographic", "-monitor", "none", "-no-reboot", "-serial", "unix:line,server=on,wait=on"])
-        .args(["-semihosting-config", "enable=on,target=native,arg=frames.bin,arg=outputs.bin"])
-        .args(["-kernel", "firmware.elf"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the emulator starts");
-
+    let (folder, mut emulator) = with_serial_line(board, &program, &frames);
+    let path = |file: &str| folder.path().join(file);
     let signed = update::sign(&fs::read(model()).expect("the model is there"), 1, &SigningKey::from_bytes(&[5; 32]));
     let pushed = connect(&path("line"))
         .and_then(|mut line| update::push(&mut line, &signed.expect("it is signed"), Patience::default(), |_| {}));
@@ -387,6 +385,58 @@ fn a_model_is_pushed_to_a_board_and_runs() {
     assert!(status.success(), "{status}");
     let found = fs::read(path("outputs.bin")).expect("the firmware writes outputs");
     assert_same(name, &found.into_iter().map(u8::cast_signed).collect::<Vec<_>>(), &expected);
+}
+
+/// Frames come over the serial line and outputs go back on it, on each memory map of the MPS2 and MPS3 boards.
+#[test]
+fn frames_come_over_the_serial_line() {
+    let (frames, expected) = workload();
+    let frames: Vec<u8> = frames.into_iter().map(i8::cast_unsigned).collect();
+    let (frame, output) = (frames.len() / IMAGES, expected.len() / IMAGES);
+    for name in ["mps2-an386", "mps2-an505", "mps3-an547"] {
+        let board = board(name);
+        if !available(&format!("frames over the serial line of {name}"), board::availability(board)) {
+            continue;
+        }
+        let program = board::build_binary(board, "teff-mps2-digits-uart", &model()).expect("it builds");
+        let (folder, mut emulator) = with_serial_line(board, &program, &[]);
+        let found = connect(&folder.path().join("line")).and_then(|mut line| {
+            line.set_read_timeout(Some(Duration::from_secs(120)))?;
+            let mut found = vec![0; expected.len()];
+            for (frame, output) in frames.chunks(frame).zip(found.chunks_mut(output)) {
+                line.write_all(frame)?;
+                line.read_exact(output)?;
+            }
+            Ok(found)
+        });
+        // It waits for the next frame, for ever.
+        emulator.kill().expect("the emulator can be stopped");
+        emulator.wait().expect("it has ended");
+        let found = found.unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        assert_same(name, &found.into_iter().map(u8::cast_signed).collect::<Vec<_>>(), &expected);
+    }
+}
+
+/// Starts `program` with its serial line at the socket `line` in a new folder; there too it finds `frames` as frames.bin and
+/// writes outputs.bin, if it wants.
+fn with_serial_line(board: &Board, program: &Elf, frames: &[i8]) -> (TempDir, Child) {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).expect("a file can be written");
+    write("firmware.elf", program.bytes());
+    write("frames.bin", &frames.iter().map(|value| value.cast_unsigned()).collect::<Vec<_>>());
+    let emulator = board
+        .emulator
+        .command()
+        .expect("the repository is here")
+        .current_dir(folder.path())
+        .args(["-nographic", "-monitor", "none", "-no-reboot", "-serial", "unix:line,server=on,wait=on"])
+        .args(["-semihosting-config", "enable=on,target=native,arg=frames.bin,arg=outputs.bin"])
+        .args(["-kernel", "firmware.elf"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the emulator starts");
+    (folder, emulator)
 }
 
 /// The emulator's end of the serial line, as soon as it is there.
@@ -426,7 +476,7 @@ fn a_file_that_is_no_model_stops_the_build_with_the_reason() {
     fs::remove_file(&file).expect("the file can be removed");
     let message = format!("{error:#}");
     assert!(message.contains("cannot build the firmware for mps2-an386"), "{message}");
-    assert!(message.contains("error: teff-mps2-an386@"), "{message}");
+    assert!(message.contains("error: teff-mps2@"), "{message}");
 }
 
 /// Builds, runs, and checks outputs, log, operators and budgets.

@@ -199,7 +199,7 @@ fn words_are_heard_on_boards() {
     assert_eq!(summary.words, 10);
 
     let frames: Vec<i8> = sound.iter().map(|&byte| byte.cast_signed()).collect();
-    for name in ["mps2-an386", "riscv-virt-imac"] {
+    for name in ["mps2-an386", "mps2-an505", "mps3-an547", "riscv-virt-imac"] {
         let board = board::by_name(name).expect("it is in the table");
         if !available(&format!("the keyword application on {name}"), board::availability(board)) {
             continue;

@@ -101,7 +101,7 @@ fn a_recorded_machine_has_the_same_scores_on_a_board() {
         skip("vibration on a board", &why);
         return;
     }
-    let firmware = board::build_binary(board, "teff-mps2-an386-vibration", &folder().join("model.teff"));
+    let firmware = board::build_binary(board, "teff-mps2-vibration", &folder().join("model.teff"));
     let firmware = firmware.expect("it builds");
     let recording: Vec<i8> = recording.into_iter().map(u8::cast_signed).collect();
     let run = board::run_binary(board, &firmware, &recording).expect("it runs");

@@ -62,7 +62,10 @@ fn try_firmware(model: &Path, budget: Budget) -> Result<(), Error> {
     println!("cargo::rerun-if-env-changed={MODEL_VARIABLE}");
     println!("cargo::rerun-if-changed={}", path.display());
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=memory.x");
+    // Cargo would run the script each time for a file that is not there.
+    if Path::new("memory.x").exists() {
+        println!("cargo::rerun-if-changed=memory.x");
+    }
     println!("cargo::rustc-link-search={}", variable("CARGO_MANIFEST_DIR")?.display());
 
     let file = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;

@@ -8,6 +8,8 @@
 use defmt_semihosting as _;
 
 mod file;
+#[cfg(all(feature = "float-registers", target_arch = "arm", not(target_abi = "eabihf")))]
+mod float_registers;
 mod panic;
 #[cfg(target_arch = "arm")]
 mod stack;

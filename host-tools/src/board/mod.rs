@@ -73,17 +73,51 @@ pub struct Board {
     pub emulator: Emulator,
 }
 
+/// The crate of the other MPS2 and MPS3 boards too: the target tells it which.
+const MPS2: Board = Board {
+    name: "mps2-an386",
+    description: "Arm MPS2 with a Cortex-M4F",
+    target: "thumbv7em-none-eabihf",
+    folder: "firmware/mps2",
+    binary: "teff-mps2",
+    flash: 4 << 20,
+    ram: 4 << 20,
+    emulator: Emulator::arm(&["-machine", "mps2-an386"]),
+};
+
 /// All emulated boards.
 pub static BOARDS: &[Board] = &[
+    MPS2,
     Board {
-        name: "mps2-an386",
-        description: "Arm MPS2 with a Cortex-M4F",
-        target: "thumbv7em-none-eabihf",
-        folder: "firmware/mps2-an386",
-        binary: "teff-mps2-an386",
-        flash: 4 << 20,
-        ram: 4 << 20,
-        emulator: Emulator::arm(&["-machine", "mps2-an386"]),
+        name: "mps2-an385",
+        description: "Arm MPS2 with a Cortex-M3",
+        target: "thumbv7m-none-eabi",
+        emulator: Emulator::arm(&["-machine", "mps2-an385"]),
+        ..MPS2
+    },
+    Board {
+        name: "mps2-an500",
+        description: "Arm MPS2 with a Cortex-M7",
+        target: "thumbv7em-none-eabi",
+        emulator: Emulator::arm(&["-machine", "mps2-an500"]),
+        ..MPS2
+    },
+    Board {
+        name: "mps2-an505",
+        description: "Arm MPS2+ with a Cortex-M33",
+        target: "thumbv8m.main-none-eabi",
+        ram: 2 << 20,
+        emulator: Emulator::arm(&["-machine", "mps2-an505"]),
+        ..MPS2
+    },
+    Board {
+        name: "mps3-an547",
+        description: "Arm MPS3 with a Cortex-M55, MVE",
+        target: "thumbv8m.main-none-eabihf",
+        flash: 512 << 10,
+        ram: 512 << 10,
+        emulator: Emulator::arm(&["-machine", "mps3-an547"]),
+        ..MPS2
     },
     Board {
         name: "microbit",

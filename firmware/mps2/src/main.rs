@@ -1,4 +1,5 @@
-//! Teff on Arm's MPS2 board with FPGA image AN386 (Cortex-M4F), as QEMU emulates it.
+//! Teff on Arm's MPS2 and MPS3 boards, as QEMU emulates them: the target that it is built for names the core, and with it the
+//! board.
 #![no_std]
 #![no_main]
 

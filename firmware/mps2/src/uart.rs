@@ -4,16 +4,26 @@ use core::convert::Infallible;
 
 use embedded_io::{ErrorType, Read, Write};
 
-/// Registers, application note AN386: the data, the state, the control and the divider of the bit rate.
-const DATA: *mut u32 = 0x4000_4000 as *mut u32;
-const STATE: *mut u32 = 0x4000_4004 as *mut u32;
-const CONTROL: *mut u32 = 0x4000_4008 as *mut u32;
-const DIVIDER: *mut u32 = 0x4000_4010 as *mut u32;
+/// Address, and frequency of its clock: application notes AN386 (AN385 and AN500 are alike), AN505 and AN547; of the last two
+/// the address on the secure side, on which the firmware runs.
+const UART0: (usize, u32) = match () {
+    #[cfg(map = "mps2")]
+    () => (0x4000_4000, 25_000_000),
+    #[cfg(map = "an505")]
+    () => (0x5020_0000, 20_000_000),
+    #[cfg(map = "an547")]
+    () => (0x5930_3000, 25_000_000),
+};
+/// Registers: the data, the state, the control and the divider of the bit rate.
+const DATA: *mut u32 = UART0.0 as *mut u32;
+const STATE: *mut u32 = (UART0.0 + 4) as *mut u32;
+const CONTROL: *mut u32 = (UART0.0 + 8) as *mut u32;
+const DIVIDER: *mut u32 = (UART0.0 + 16) as *mut u32;
 
 const SEND_FULL: u32 = 1;
 const RECEIVE_FULL: u32 = 2;
-/// 25 MHz / 217 = 115 200 Hz
-const BAUD_115200: u32 = 217;
+/// Bits per second.
+const BAUD: u32 = 115_200;
 
 /// UART 0.
 pub(crate) struct Uart(());
@@ -29,7 +39,7 @@ impl Uart {
     pub(crate) fn take() -> Self {
         // SAFETY: the addresses are registers of this board, aligned to 4, always mapped; nothing else uses them.
         unsafe {
-            DIVIDER.write_volatile(BAUD_115200);
+            DIVIDER.write_volatile(UART0.1 / BAUD);
             CONTROL.write_volatile(3); // send and receive
         }
         Self(())

@@ -1,12 +1,20 @@
-//! The user LED 0 of the MPS2 board, a bit of the FPGA's I/O block.
+//! The user LED 0 of the board, a bit of the FPGA's I/O block.
 #![allow(unsafe_code)]
 
 use core::convert::Infallible;
 
 use embedded_hal::digital::{ErrorType, OutputPin};
 
-/// Register LED0 of the block FPGAIO: application note AN386, "FPGA system control and I/O".
-const LED0: *mut u32 = 0x4002_8000 as *mut u32;
+/// Register LED0, the first of the block FPGAIO: application notes AN386 (AN385 and AN500 are alike), AN505 and AN547, "FPGA
+/// system control and I/O"; of the last two the address on the secure side, on which the firmware runs.
+const LED0: *mut u32 = match () {
+    #[cfg(map = "mps2")]
+    () => 0x4002_8000,
+    #[cfg(map = "an505")]
+    () => 0x5030_2000,
+    #[cfg(map = "an547")]
+    () => 0x5930_2000,
+} as *mut u32;
 const USER_LED_0: u32 = 1;
 
 /// User LED 0.

@@ -6,6 +6,9 @@ use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
 };
 
+#[cfg(not(map = "mps2"))]
+compile_error!("this program takes the PSRAM of the images AN385, AN386 and AN500 for flash");
+
 /// Application note AN386: 16 MB of PSRAM, of which this takes the first part.
 const START: *mut u8 = 0x2100_0000 as *mut u8;
 const LEN: usize = 512 << 10;
