@@ -248,7 +248,8 @@ fn every_operator_gives_the_same_bits_everywhere() {
         emulator: Emulator::arm(&["-machine", "mps2-an385"]),
         ..*board("mps2-an386")
     };
-    let others = ["mps2-an386", "riscv-virt-imac", "riscv-virt-imc"].map(board);
+    let others =
+        ["mps2-an386", "mps2-an385", "mps2-an505", "mps3-an547", "riscv-virt-imac", "riscv-virt-imc"].map(board);
     for board in others.into_iter().chain([&m0]) {
         let name = board.name;
         if !available(&format!("every operator on {name}"), board::availability(board)) {
@@ -278,7 +279,7 @@ fn spectra_are_the_same_on_every_architecture() {
     let mut expected = vec![0; 18 * 4 * spectra::OUTPUT];
     spectra::run(&frames[..], &mut expected[..]).expect("the front end runs here");
     let frames: Vec<i8> = frames.into_iter().map(u8::cast_signed).collect();
-    for name in ["mps2-an386", "riscv-virt-imac"] {
+    for name in ["mps2-an386", "mps2-an505", "mps3-an547", "riscv-virt-imac"] {
         let board = board(name);
         if !available(name, board::availability(board)) {
             continue;
