@@ -17,6 +17,10 @@ fn main() {
     if let Err(error) = fs::copy(&from, to) {
         println!("cargo::error={}: {error}", from.display());
     }
+    // What `cortex-m-rt` asks for a table of interrupts of one's own: names for handlers, of which there are none.
+    if let Err(error) = fs::write(Path::new(&out).join("device.x"), "") {
+        println!("cargo::error=device.x: {error}");
+    }
     println!("cargo::rerun-if-changed=memory");
     println!("cargo::rustc-link-search={out}");
     for script in scripts {

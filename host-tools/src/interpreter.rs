@@ -49,7 +49,7 @@ impl<'m> Interpreter<'m> {
     pub fn run_observed(
         &mut self,
         inputs: &[ArrayD<f32>],
-        observer: impl FnMut(&StepEvent<'_, 'm>),
+        observer: impl FnMut(&StepEvent<'_, '_>),
     ) -> Result<Vec<Output>> {
         let mut session = Session::new(self.model, &mut self.memory)?;
         for (index, bytes) in quantize_inputs(self.model, inputs)?.iter().enumerate() {

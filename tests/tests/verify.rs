@@ -3,14 +3,14 @@
 use proptest::prelude::*;
 use teff::format::layout::{EntryDesc, MetadataDesc, PoolDesc, PortDesc, SectionDesc, StepDesc, TensorDesc, section};
 use teff::format::{DataType, OpIssue, PortIssue, SectionIssue, TensorIssue};
-use teff::ops::{ADD, CONV2D, TABLE, conv2d};
+use teff::ops::{ADD, CONV2D, CONV2D_DENSE, TABLE, conv2d};
 use teff::{Model, Session, VerifyError};
 use teff_tests::surgery::Patient;
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::emit::{Extras, emit};
 use teff_tools::program::{Content, PortSpec, Program, StepSpec, TensorId, TensorSpec};
 use teff_tools::quantize::QuantParams;
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 /// Indices of the steps of [`small`].
 const CONV: usize = 0;
@@ -93,7 +93,6 @@ fn broken_step(step: usize, edit: impl FnOnce(&mut StepDesc)) -> VerifyError {
 /// Edits the parameters of the convolution.
 fn broken_conv(edit: impl FnOnce(&mut conv2d::Params)) -> VerifyError {
     broken(|p| {
-        use zerocopy::FromBytes;
         let bytes = &mut p.section(section::PARAMS)[..size_of::<conv2d::Params>()];
         edit(conv2d::Params::mut_from_bytes(bytes).expect("the first step's parameters"));
     })
@@ -332,6 +331,54 @@ fn a_firmware_without_the_operator_refuses_the_model() {
     let patient = small();
     let error = Model::verify_with(&patient.bytes, ONLY_CONV).err();
     assert_eq!(error, Some(VerifyError::UnknownOp { step: 1, op: TABLE.id }));
+}
+
+#[test]
+fn a_narrow_operator_refuses_what_it_leaves_out() {
+    static DENSE: &[&teff::ops::OpDef] = &[&CONV2D_DENSE, &TABLE, &ADD];
+    let mut patient = small();
+    let model = Model::verify_with(&patient.bytes, DENSE).expect("one group is all that it has");
+    let mut memory = AlignedBytes::zeroed(model.memory_len());
+    Session::new(&model, &mut memory).expect("it fits").self_test().expect("the same bits");
+    let params = &mut patient.section(section::PARAMS)[..size_of::<conv2d::Params>()];
+    conv2d::Params::mut_from_bytes(params).expect("the first step's parameters").groups = 2;
+    patient.seal();
+    assert_eq!(Model::verify_with(&patient.bytes, DENSE).err(), Some(step_error(CONV, OpIssue::Narrow)));
+}
+
+#[test]
+fn an_embedded_model_runs_without_the_checks_and_damage_is_found() {
+    static ONLY_RUN: &[&teff::ops::OpDef] = &[&CONV2D.only_run(), &TABLE.only_run(), &ADD.only_run()];
+    let mut patient = small();
+    let model = Model::embedded(&patient.bytes, ONLY_RUN).expect("the file is whole");
+    let mut memory = AlignedBytes::zeroed(model.memory_len());
+    Session::new(&model, &mut memory).expect("it fits").self_test().expect("the bits of the verified model");
+    let error = Model::verify_with(&patient.bytes, ONLY_RUN).err();
+    assert_eq!(error, Some(VerifyError::UnknownOp { step: 0, op: CONV2D.id }), "nothing can check these steps");
+    patient.section(section::WEIGHTS)[0] ^= 1;
+    assert!(matches!(Model::embedded(&patient.bytes, ONLY_RUN), Err(VerifyError::Checksum { .. })));
+}
+
+/// Only a fault that verification would have found can bring this about: the run ends with an error, or with results that mean
+/// nothing, and touches nothing outside its slices.
+#[test]
+fn a_file_that_was_never_verified_does_no_harm() {
+    for step in 0..3 {
+        for edit in [
+            |s: &mut StepDesc| s.operand_start = 1000,
+            |s: &mut StepDesc| s.params_len = 1,
+            |s: &mut StepDesc| s.scratch_offset = u32::MAX,
+        ] {
+            let mut patient = small();
+            patient.edit(section::STEPS, step, edit);
+            patient.edit(section::STEPS, step, |s: &mut StepDesc| s.scratch_len = 64);
+            patient.seal();
+            let model = Model::embedded(&patient.bytes, teff::ops::ALL).expect("steps are not looked at");
+            let mut memory = AlignedBytes::zeroed(model.memory_len());
+            let _ = Session::new(&model, &mut memory).expect("it fits").run();
+            assert!(verify(&patient).is_err());
+        }
+    }
 }
 
 #[test]

@@ -156,7 +156,7 @@ pub fn run<S: Sensor, W: Write, L: SetDutyCycle, P: OutputPin>(
 }
 
 /// The model's input and output, which are for a spectrum and a score; if not, what is wrong.
-fn numbers<'m>(model: &Model<'m>) -> Result<(Tensor<'m>, Tensor<'m>), &'static str> {
+fn numbers<'m>(model: &'m Model<'_>) -> Result<(Tensor<'m>, Tensor<'m>), &'static str> {
     let entry = model.entry(0).ok_or("it has no entry point")?;
     let input = entry.inputs().next().and_then(|port| port.tensor()).filter(|tensor| tensor.len == BANDS);
     let output = entry.outputs().next().and_then(|port| port.tensor()).filter(|tensor| tensor.len == 1);

@@ -9,17 +9,17 @@
 
 mod common;
 
-use common::{MODEL, OPS, PASSED, REFUSED};
-use teff::{Model, Session};
+use common::{PASSED, REFUSED, embedded};
+use teff::Session;
 use teff_app::markers::{bench_begin, bench_end};
 
 /// Another step's bits than on the PC.
 const DIFFERS: i32 = 1;
 
-/// Verifies the model, fills its inputs and runs its steps; the exit code.
+/// Opens the model, fills its inputs and runs its steps; the exit code.
 #[inline(never)]
 fn bench(memory: &mut [u8]) -> i32 {
-    let Ok(model) = Model::verify_with(MODEL, OPS) else { return REFUSED };
+    let Ok(model) = embedded() else { return REFUSED };
     let Ok(mut session) = Session::new(&model, memory) else { return REFUSED };
     let (Some((mut rest, crcs)), Some(entry)) = (model.self_test(), model.entry(0)) else { return REFUSED };
     for index in 0..entry.inputs().count() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use teff::Model;
+use teff::ops::{NARROW, OpDef};
 
 use crate::Budget;
 use crate::error::EmbedError;
@@ -11,7 +12,7 @@ use crate::error::EmbedError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Embedding {
-    /// Rust items `MODEL`, `MEMORY_LEN` and `OPS`; reads `model.teff` from the folder that it is in.
+    /// Rust items `MODEL`, `MEMORY_LEN`, `OPS` and `embedded`; reads `model.teff` from the folder that it is in.
     pub source: String,
     /// Bytes of arena and state.
     pub memory_len: usize,
@@ -37,17 +38,30 @@ pub fn embed(file: &[u8], budget: Budget) -> Result<Embedding, EmbedError> {
     if memory_len > budget.ram {
         return Err(EmbedError::Ram { needed: memory_len, budget: budget.ram });
     }
-    let ops: BTreeMap<u16, &'static str> = model.steps().map(|step| (step.op.id, step.op.name)).collect();
-    let ops: Vec<_> = ops.into_values().collect();
-    Ok(Embedding { source: source(file.len(), memory_len, &ops), memory_len, ops })
+    let ops: BTreeMap<u16, &'static OpDef> = model.steps().map(|step| (step.op.id, step.op)).collect();
+    let narrow: Vec<_> = ops.values().map(|op| narrowest(&model, op).name).collect();
+    let ops: Vec<_> = ops.values().map(|op| op.name).collect();
+    Ok(Embedding { source: source(file.len(), memory_len, &ops, &narrow), memory_len, ops })
+}
+
+/// The form of `op` that links least and accepts all steps of `model`.
+fn narrowest(model: &Model<'_>, op: &'static OpDef) -> &'static OpDef {
+    let accepts = |narrow: &&&'static OpDef| {
+        let mut steps = model.steps().filter(|step| step.op.id == op.id);
+        narrow.id == op.id && narrow.proof.is_some_and(|proof| steps.all(|step| (proof.check)(&step).is_ok()))
+    };
+    NARROW.iter().find(accepts).map_or(op, |narrow| narrow)
 }
 
 const ALIGNMENT: usize = align_of::<teff::Aligned<u8>>();
 
-fn source(file_len: usize, memory_len: usize, ops: &[&str]) -> String {
+fn source(file_len: usize, memory_len: usize, ops: &[&str], narrow: &[&str]) -> String {
     // The table of operators names each static after the operator's file, in capitals.
-    let statics: Vec<_> = ops.iter().map(|name| format!("&::teff::ops::{}", name.to_uppercase())).collect();
-    let statics = statics.join(", ");
+    let list = |names: &[&str], suffix: &str| {
+        let items = names.iter().map(|name| format!("&::teff::ops::{}{suffix}", name.to_uppercase()));
+        items.collect::<Vec<_>>().join(", ")
+    };
+    let (statics, only_run) = (list(ops, ""), list(narrow, ".only_run()"));
     format!(
         "\
 /// The model file, aligned to {ALIGNMENT} bytes.
@@ -60,6 +74,15 @@ pub const MEMORY_LEN: usize = {memory_len};
 
 /// The operators that the model uses.
 pub static OPS: &[&::teff::ops::OpDef] = &[{statics}];
+
+/// The model, as the build script verified it: without [`OPS`] in the firmware, no checks are linked.
+///
+/// # Errors
+/// If the flash no longer holds its bytes.
+pub fn embedded() -> Result<::teff::Model<'static>, ::teff::VerifyError> {{
+    static ONLY_RUN: &[&::teff::ops::OpDef] = &[{only_run}];
+    ::teff::Model::embedded(MODEL, ONLY_RUN)
+}}
 "
     )
 }
@@ -80,9 +103,17 @@ mod tests {
     #[test]
     fn every_operator_is_named_once() {
         let embedding = embed(&shipped(), ROOMY).expect("the model is valid");
-        assert_eq!(embedding.source.matches("::teff::ops::CONV2D").count(), 1);
+        assert_eq!(embedding.source.matches("&::teff::ops::CONV2D,").count(), 1, "{}", embedding.source);
         assert!(embedding.ops.iter().all(|name| teff::ops::ALL.iter().any(|op| op.name == *name)));
         assert!(embedding.source.contains(&format!("MEMORY_LEN: usize = {};", embedding.memory_len)));
+    }
+
+    #[test]
+    fn the_embedded_model_gets_the_narrowest_operators_and_others_all_of_them() {
+        let source = embed(&shipped(), ROOMY).expect("the model is valid").source;
+        let (all, only_run) = source.split_once("pub fn embedded").expect("both tables");
+        assert!(all.contains("::CONV2D]") || all.contains("::CONV2D,"), "{source}");
+        assert!(!all.contains("CONV2D_DENSE") && only_run.contains("::CONV2D_DENSE.only_run()"), "{source}");
     }
 
     #[test]

@@ -172,15 +172,16 @@ fn share_in_place(program: &Program, lifetimes: &[Lifetime]) -> (Vec<usize>, Vec
         if step.apart {
             continue;
         }
-        let candidate = step.op.in_place.iter().filter_map(|&slot| step.inputs.get(usize::from(slot))).find(|input| {
-            let (x, y) = (&program.tensors[input.0], &program.tensors[out.0]);
-            // The caller reads an output after the last step.
-            let is_output = program.outputs.iter().any(|p| p.tensor == **input);
-            !is_output
-                && [&x.content, &y.content] == [&Content::Arena; 2]
-                && lifetimes[input.0].last == i
-                && x.byte_len() == y.byte_len()
-        });
+        let candidate =
+            step.op.in_place().iter().filter_map(|&slot| step.inputs.get(usize::from(slot))).find(|input| {
+                let (x, y) = (&program.tensors[input.0], &program.tensors[out.0]);
+                // The caller reads an output after the last step.
+                let is_output = program.outputs.iter().any(|p| p.tensor == **input);
+                !is_output
+                    && [&x.content, &y.content] == [&Content::Arena; 2]
+                    && lifetimes[input.0].last == i
+                    && x.byte_len() == y.byte_len()
+            });
         if let Some(input) = candidate {
             root[out.0] = root[input.0];
             steps.push(i);

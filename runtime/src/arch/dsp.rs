@@ -219,29 +219,19 @@ macro_rules! wide_group {
     };
 }
 
-/// Repeats a group r7 times, four or eight to a round.
+/// Repeats a group r7 times, four to a round.
 #[cfg(teff_core = "dsp")]
 macro_rules! repeat_groups {
-    ($group:ident, 4) => {
-        repeat_groups!($group, "4", concat!($group!(), $group!(), $group!(), $group!()))
-    };
-    ($group:ident, 8) => {
-        repeat_groups!(
-            $group,
-            "8",
-            concat!($group!(), $group!(), $group!(), $group!(), $group!(), $group!(), $group!(), $group!())
-        )
-    };
-    ($group:ident, $count:literal, $round:expr) => {
+    ($group:ident) => {
         lines!(
-            concat!("subs r7, #", $count),
+            "subs r7, #4",
             "blt 14f",
             "13:",
-            $round,
-            concat!("subs r7, #", $count),
+            concat!($group!(), $group!(), $group!(), $group!()),
+            "subs r7, #4",
             "bge 13b",
             "14:",
-            concat!("adds r7, #", $count),
+            "adds r7, #4",
             "beq 16f",
             "15:",
             $group!(),
@@ -331,7 +321,7 @@ pub fn block_product(p: &Product, first: usize, block: &[u32], out: &mut [i8]) -
                     "mov r9, r8",
                     "mov r10, r8",
                     "mov r11, r8",
-                    repeat_groups!(block_group, 4),
+                    repeat_groups!(block_group),
                     "ldrd r2, r3, [lr, #12]",
                     "ldr r4, [r2], #4",
                     "ldrb r5, [r3], #1",
@@ -456,6 +446,7 @@ pub fn vector_product(p: &Product, first: usize, x: Vector<'_>, out: &mut [i8]) 
             odd_offset: i32,
             tflite: u32,
             limits: Limits,
+            wide: u32,
         }
         /// Rescales four sums, each by its $multiply of the factor in r0: factor at r3, shift at r4, and
         /// 1 + 2z in r7. $base is taken off the shift.
@@ -500,65 +491,65 @@ pub fn vector_product(p: &Product, first: usize, x: Vector<'_>, out: &mut [i8]) 
             odd_offset: p.odd_offset(),
             tflite: tflite.into(),
             limits: Limits::of(p.requant.output),
+            wide: matches!(x, Vector::Pairs(_)).into(),
         };
         // SAFETY: `Product::new` proved that behind row `first` there are `4 · quads` values at `bias`, `mult` and `shift`
         // and `4 · quads · depth` weights; `x` holds `depth` elements, a multiple of 4 above 0 (LDRD
         // wants words, which pairs are), and `out` a result a row. r6 and r7, which Rust
         // may not name, are saved and restored.
-        macro_rules! run {
-            ($group:ident) => {
-                core::arch::asm!(
-                    "push {{r6, r7}}",
-                    "mov r6, r2",
-                    "2:",
-                    "ldrd r0, r7, [r6]",
-                    "ldr r2, [r6, #8]",
-                    "ldm r2!, {{r8, r9, r10, r11}}",
-                    "str r2, [r6, #8]",
-                    "add lr, r1, r12",
-                    "add lr, lr, r12, lsl #1",
-                    repeat_groups!($group, 8),
-                    "mov r1, lr",
-                    "ldrd r3, r4, [r6, #12]",
-                    "ldrd r7, r0, [r6, #28]",
-                    "cmp r0, #0",
-                    "bne 5f",
-                    rescale!("33", "smmul \\r, \\r, r0"),
-                    "b 6f",
-                    "5:",
-                    rescale!("160", "lsl r0, #1\nsmmlar \\r, \\r, r0, \\r\nadd \\r, \\r, \\r, asr #31"),
-                    "6:",
-                    "strd r3, r4, [r6, #12]",
-                    "ldr r0, [r6, #36]",
-                    "cbz r0, 3f",
-                    "ldrd r2, r3, [r6, #40]",
-                    clamp!("r8"),
-                    clamp!("r9"),
-                    clamp!("r10"),
-                    clamp!("r11"),
-                    "3:",
-                    "ldrd r2, r3, [r6, #20]",
-                    "strb r8, [r2], #1",
-                    "strb r9, [r2], #1",
-                    "strb r10, [r2], #1",
-                    "strb r11, [r2], #1",
-                    "subs r3, #1",
-                    "strd r2, r3, [r6, #20]",
-                    "bne 2b",
-                    "pop {{r6, r7}}",
-                    inout("r2") &raw mut arguments => _,
-                    inout("r1") p.w.as_ptr().wrapping_add(first * p.depth) => _,
-                    in("r12") p.depth,
-                    out("r0") _, out("r3") _, out("r4") _, out("r5") _,
-                    out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("lr") _,
-                )
-            };
-        }
         unsafe {
-            match x {
-                Vector::Bytes(_) => run!(vector_group),
-                Vector::Pairs(_) => run!(wide_group),
-            }
+            core::arch::asm!(
+                "push {{r6, r7}}",
+                "mov r6, r2",
+                "2:",
+                "ldrd r0, r7, [r6]",
+                "ldr r2, [r6, #8]",
+                "ldm r2!, {{r8, r9, r10, r11}}",
+                "str r2, [r6, #8]",
+                "add lr, r1, r12",
+                "add lr, lr, r12, lsl #1",
+                "ldr r2, [r6, #48]",
+                "cmp r2, #0",
+                "beq 7f",
+                repeat_groups!(wide_group),
+                "b 8f",
+                "7:",
+                repeat_groups!(vector_group),
+                "8:",
+                "mov r1, lr",
+                "ldrd r3, r4, [r6, #12]",
+                "ldrd r7, r0, [r6, #28]",
+                "cmp r0, #0",
+                "bne 5f",
+                rescale!("33", "smmul \\r, \\r, r0"),
+                "b 6f",
+                "5:",
+                rescale!("160", "lsl r0, #1\nsmmlar \\r, \\r, r0, \\r\nadd \\r, \\r, \\r, asr #31"),
+                "6:",
+                "strd r3, r4, [r6, #12]",
+                "ldr r0, [r6, #36]",
+                "cbz r0, 3f",
+                "ldrd r2, r3, [r6, #40]",
+                clamp!("r8"),
+                clamp!("r9"),
+                clamp!("r10"),
+                clamp!("r11"),
+                "3:",
+                "ldrd r2, r3, [r6, #20]",
+                "strb r8, [r2], #1",
+                "strb r9, [r2], #1",
+                "strb r10, [r2], #1",
+                "strb r11, [r2], #1",
+                "subs r3, #1",
+                "strd r2, r3, [r6, #20]",
+                "bne 2b",
+                "pop {{r6, r7}}",
+                inout("r2") &raw mut arguments => _,
+                inout("r1") p.w.as_ptr().wrapping_add(first * p.depth) => _,
+                in("r12") p.depth,
+                out("r0") _, out("r3") _, out("r4") _, out("r5") _,
+                out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("lr") _,
+            );
         }
         first + 4 * quads
     }

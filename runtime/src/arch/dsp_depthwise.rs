@@ -5,205 +5,164 @@
 #![allow(unsafe_code)]
 
 #[cfg(teff_core = "dsp")]
-use super::dsp::Limits;
-#[cfg(teff_core = "dsp")]
 use crate::fixed::{Rounding, TFLITE_FLAG};
 #[cfg(teff_core = "dsp")]
 use crate::kernels::conv::planar::{Channel, Outputs, gather_fits};
 
-/// The outputs of one channel over a tile, 3×3 windows: rows of `plane` are `PITCH` elements apart, outputs `STRIDE` (1 or
-/// 2). `None`, with nothing done, for a shift that is not from 33 to 52, and for [`Rounding::TfLite`] unless results of
-/// negative sums are all the smallest, so that their halves do not matter.
+/// The outputs of one channel over a tile, 3×3 windows: rows of `plane` are `pitch` elements apart, outputs `stride`. `None`,
+/// with nothing done, for another stride than 1 or 2, an odd pitch, a shift that is not from 33 to 52, and for
+/// [`Rounding::TfLite`] unless results of negative sums are all the smallest, so that their halves do not matter.
 ///
-/// Two outputs cost 15 (stride 2: 19) instructions for their sums and 15 for the rest: in each row the inputs x0 … x3 and
+/// Two outputs cost 15 (stride 2: 18) instructions for their sums and 16 for the rest: in each row the inputs x0 … x3 and
 /// the weights as the pairs (w0, w1) and (w1, w2) give `x0·w0 + x1·w1`, `x2·w2`, `x1·w0` and `x2·w1 + x3·w2`. The results are
 /// made as in [`super::dsp::block_product`], but for [`Rounding::TfLite`] the sums are twice as large, with twice the weights and the
 /// bias: then `⌊(2^32·(2^(e−1) + z·2^e) + 2a·m + 2^31) / 2^32⌋`, one `SMMLAR`, is shifted by e = shift − 31.
 #[cfg(teff_core = "dsp")]
-pub fn tile3x3<const PITCH: usize, const STRIDE: usize>(
+pub fn tile3x3(
     channel: &Channel,
     plane: &[i16],
+    pitch: usize,
+    stride: usize,
     outputs: &Outputs,
     y: &mut [i8],
 ) -> Option<()> {
     const MAX_BIAS: u32 = 1 << 29;
-    match channel.m.rounding() {
-        Rounding::Once => {
-            let shift = channel.m.shift.checked_sub(32)?;
-            tile::<PITCH, STRIDE, false>(channel, shift, plane, outputs, y)
+    let Channel { weights, bias, output, m } = *channel;
+    let (shift, double) = match m.rounding() {
+        Rounding::Once => (m.shift.checked_sub(32)?, 0),
+        // 2 · (2^29 + 9 · 2^14) < 2^31
+        Rounding::TfLite if bias.unsigned_abs() <= MAX_BIAS && i32::from(output.min) >= output.zero_point => {
+            ((m.shift & !TFLITE_FLAG).checked_sub(31)?, 1)
         }
-        Rounding::TfLite => {
-            let Channel { weights, bias, output, .. } = *channel;
-            // 2 · (2^29 + 9 · 2^14) < 2^31
-            let fits = bias.unsigned_abs() <= MAX_BIAS && i32::from(output.min) >= output.zero_point;
-            let shift = (channel.m.shift & !TFLITE_FLAG).checked_sub(31).filter(|_| fits)?;
-            let doubled = Channel { weights: weights.map(|w| 2 * w), bias: 2 * bias, ..*channel };
-            tile::<PITCH, STRIDE, true>(&doubled, shift, plane, outputs, y)
-        }
-    }
-}
-
-/// [`tile3x3`] with this last shift, of 1 to 20.
-#[cfg(teff_core = "dsp")]
-fn tile<const PITCH: usize, const STRIDE: usize, const TFLITE: bool>(
-    channel: &Channel,
-    shift: u8,
-    plane: &[i16],
-    outputs: &Outputs,
-    y: &mut [i8],
-) -> Option<()> {
+        Rounding::TfLite => return None,
+    };
     #[repr(C)]
     struct Arguments {
         mult: i32,
         offset: i32,
-        shift: u32,
         out: *mut i8,
+        /// 0 while the last output of an odd row is made.
         step: usize,
+        bias: i32,
+        shift: u32,
         row: *const i16,
+        pitch: usize,
         pairs: usize,
+        /// `step`, if rows are odd.
         odd: usize,
         row_step: usize,
         rows: usize,
-        limits: Limits,
     }
     let [rows, columns] = outputs.size;
-    // Of the last row of windows the last element read is that behind the last pair: 4 · STRIDE elements a pair.
-    let read = ((rows.checked_sub(1)? * STRIDE) + 2) * PITCH + columns.div_ceil(2) * 2 * STRIDE + 3;
+    // Of the last row of windows the last element read is that behind the last pair: 4 · stride elements a pair.
+    let read = ((rows.checked_sub(1)? * stride) + 2) * pitch + columns.div_ceil(2) * 2 * stride + 3;
     let written = rows.checked_sub(1)? * outputs.row_step + columns.checked_sub(1)? * outputs.step + 1;
     let fits = plane.len() >= read && y.len() >= written && plane.as_ptr().align_offset(4) == 0;
-    if !fits || !(1..=20).contains(&shift) {
+    if !fits || !(1..=20).contains(&shift) || !pitch.is_multiple_of(2) || outputs.step == 0 {
         return None;
     }
     let shift = u32::from(shift);
     let even = columns / 2 * 2;
-    let mut arguments = Arguments {
-        mult: channel.m.mult,
-        offset: (2 * channel.output.zero_point + 1) << (shift - 1),
-        shift,
+    let arguments = Arguments {
+        mult: m.mult,
+        offset: (2 * output.zero_point + 1) << (shift - 1),
         out: y.as_mut_ptr(),
         step: outputs.step,
+        bias: bias << double,
+        shift,
         row: plane.as_ptr(),
+        pitch: 2 * pitch,
         pairs: columns / 2,
-        odd: columns % 2,
+        odd: if even == columns { 0 } else { outputs.step },
         row_step: outputs.row_step.wrapping_sub(even * outputs.step),
         rows,
-        limits: Limits::of(channel.output),
     };
     let pair = |a: i16, b: i16| u32::from(a.cast_unsigned()) | u32::from(b.cast_unsigned()) << 16;
-    let [a0, a1, a2, b0, b1, b2, c0, c1, c2] = channel.weights;
-    /// A row of inputs at an offset from r0, onto two sums.
-    macro_rules! taps {
-        ($load:literal, $w01:literal, $w12:literal, $first:literal, $second:literal) => {
+    let [a0, a1, a2, b0, b1, b2, c0, c1, c2] = weights.map(|w| w << double);
+    /// A row of inputs at $row, onto two sums.
+    macro_rules! taps1 {
+        ($row:literal, $w01:literal, $w12:literal, $first:literal) => {
             lines!(
-                $load,
+                concat!("ldrd r2, r3, [", $row, "], #4"),
                 concat!("smlad r4, r2, ", $w01, ", ", $first),
-                concat!("smlatb r5, r2, ", $w01, ", ", $second),
+                concat!("smlatb r5, r2, ", $w01, ", r5"),
                 concat!("smlabt r4, r3, ", $w12, ", r4"),
                 concat!("smlad r5, r3, ", $w12, ", r5"),
             )
         };
-        ($load:literal, $more:literal, $w01:literal, $w12:literal, $first:literal, $second:literal) => {
+    }
+    macro_rules! taps2 {
+        ($row:literal, $w01:literal, $w12:literal, $first:literal) => {
             lines!(
-                $load,
+                concat!("ldrd r2, r3, [", $row, "], #8"),
                 concat!("smlad r4, r2, ", $w01, ", ", $first),
-                $more,
-                concat!("smlad r5, r3, ", $w01, ", ", $second),
+                concat!("ldr r2, [", $row, "]"),
+                concat!("smlad r5, r3, ", $w01, ", r5"),
                 concat!("smlabt r4, r3, ", $w12, ", r4"),
                 concat!("smlabt r5, r2, ", $w12, ", r5"),
             )
         };
     }
-    macro_rules! sums1 {
-        () => {
-            concat!(
-                taps!("ldrd r2, r3, [r0], #4", "r8", "r9", "r7", "r7"),
-                taps!("ldrd r2, r3, [r0, #{p} - 4]", "r10", "r11", "r4", "r5"),
-                taps!("ldrd r2, r3, [r0, #2 * {p} - 4]", "r12", "lr", "r4", "r5"),
-            )
-        };
-    }
-    macro_rules! sums2 {
-        () => {
-            concat!(
-                taps!("ldrd r2, r3, [r0]", "ldr r2, [r0, #8]", "r8", "r9", "r7", "r7"),
-                taps!("ldrd r2, r3, [r0, #{p}]", "ldr r2, [r0, #{p} + 8]", "r10", "r11", "r4", "r5"),
-                taps!("ldrd r2, r3, [r0, #2 * {p}]", "ldr r2, [r0, #2 * {p} + 8]", "r12", "lr", "r4", "r5"),
-                "add r0, #8\n",
-            )
-        };
-    }
-    /// Rescales by $multiply, clamps and stores: $one the first result, $both both.
-    macro_rules! results {
-        ($multiply:literal, $label:literal, $second:literal, $advance:literal) => {
-            lines!(
-                "ldrd r2, r3, [r1]",
+    macro_rules! run {
+        ($taps:ident, $row_shift:literal, $multiply:literal) => {
+            core::arch::asm!(
+                // The arguments go to the stack: their register is the second row's.
+                "push {{r6, r7}}",
+                "ldmdb r1!, {{r2, r3, r4, r5, r6, r7}}",
+                "push {{r2, r3, r4, r5, r6, r7}}",
+                "ldmdb r1!, {{r2, r3, r4, r5, r6, r7}}",
+                "push {{r2, r3, r4, r5, r6, r7}}",
+                "2:",
+                "ldrd r0, r3, [sp, #24]",
+                "adds r1, r0, r3",
+                "adds r7, r1, r3",
+                concat!("add r2, r0, r3, lsl #", $row_shift),
+                "str r2, [sp, #24]",
+                "ldr r6, [sp, #32]",
+                "cbz r6, 14f",
+                "13:",
+                "ldr r5, [sp, #16]",
+                $taps!("r0", "r8", "r9", "r5"),
+                $taps!("r1", "r10", "r11", "r4"),
+                $taps!("r7", "r12", "lr", "r4"),
+                "ldrd r2, r3, [sp]",
                 concat!($multiply, " r4, r4, r2, r3"),
                 concat!($multiply, " r5, r5, r2, r3"),
-                "ldr r2, [r1, #8]",
-                "asr r4, r2",
-                "asr r5, r2",
+                "ldr r2, [sp, #20]",
+                "asrs r4, r2",
+                "asrs r5, r2",
                 "ssat r4, #8, r4",
                 "ssat r5, #8, r5",
-                "ldr r2, [r1, #40]",
-                "cmp r2, #0",
-                concat!("beq ", $label, "f"),
-                "ldrd r2, r3, [r1, #44]",
-                clamp!("r4"),
-                clamp!("r5"),
-                concat!($label, ":"),
-                "ldrd r2, r3, [r1, #12]",
+                "ldrd r2, r3, [sp, #8]",
+                // Where the step is 0, the first of the two stays.
+                "strb r5, [r2, r3]",
                 "strb r4, [r2]",
-                $second,
-                $advance,
-            )
-        };
-    }
-    macro_rules! body {
-        ($sums:ident, $multiply:literal) => {
-            lines!(
-                "push {{r6, r7}}",
-                "mov r7, r2",
-                "2:",
-                "ldr r0, [r1, #20]",
-                "add r2, r0, #{s}",
-                "str r2, [r1, #20]",
-                "ldr r6, [r1, #24]",
-                "cmp r6, #0",
-                "beq 14f",
-                "13:",
-                $sums!(),
-                results!($multiply, "15", "strb r5, [r2, r3]", "add r2, r2, r3, lsl #1"),
-                "str r2, [r1, #12]",
+                "add r2, r2, r3, lsl #1",
+                "str r2, [sp, #8]",
                 "subs r6, #1",
                 "bne 13b",
                 "14:",
-                "ldrd r6, r3, [r1, #28]",
-                "ldr r2, [r1, #12]",
-                "cmp r6, #0",
-                "beq 16f",
-                $sums!(),
-                results!($multiply, "17", "", ""),
-                "ldr r3, [r1, #32]",
+                "ldr r3, [sp, #36]",
+                "cbz r3, 16f",
+                "ldr r2, [sp, #12]",
+                "cbz r2, 15f",
+                "str r6, [sp, #12]",
+                "movs r6, #1",
+                "b 13b",
+                "15:",
+                "str r3, [sp, #12]",
                 "16:",
-                "add r2, r3",
-                "str r2, [r1, #12]",
-                "ldr r6, [r1, #36]",
-                "subs r6, #1",
-                "str r6, [r1, #36]",
+                "ldr r2, [sp, #8]",
+                "ldrd r3, r4, [sp, #40]",
+                "adds r2, r3",
+                "str r2, [sp, #8]",
+                "subs r4, #1",
+                "str r4, [sp, #44]",
                 "bne 2b",
+                "add sp, #48",
                 "pop {{r6, r7}}",
-            )
-        };
-    }
-    macro_rules! run {
-        ($body:expr) => {
-            core::arch::asm!(
-                $body,
-                p = const 2 * PITCH,
-                s = const 2 * PITCH * STRIDE,
-                inout("r1") &raw mut arguments => _,
-                inout("r2") channel.bias => _,
-                out("r0") _, out("r3") _, out("r4") _, out("r5") _,
+                inout("r1") (&raw const arguments).wrapping_add(1) => _,
+                out("r0") _, out("r2") _, out("r3") _, out("r4") _, out("r5") _,
                 in("r8") pair(a0, a1), in("r9") pair(a1, a2),
                 in("r10") pair(b0, b1), in("r11") pair(b1, b2),
                 in("r12") pair(c0, c1), in("lr") pair(c1, c2),
@@ -211,14 +170,22 @@ fn tile<const PITCH: usize, const STRIDE: usize, const TFLITE: bool>(
         };
     }
     // SAFETY: each row of outputs reads three rows of the plane, to at most element `read`, and writes up to element
-    // `written` of `y`: checked above. `plane` is aligned to 4 as LDRD wants, and rows are whole words apart. r6 and r7,
-    // which Rust may not name, are saved and restored.
+    // `written` of `y`: checked above. `plane` is aligned to 4 as LDRD wants, and rows are whole words apart. What goes to the
+    // stack, the twelve words of the arguments among it, leaves it again. r6 and r7, which Rust may not name, are saved and
+    // restored.
     unsafe {
-        match (STRIDE, TFLITE) {
-            (1, false) => run!(body!(sums1, "smmla")),
-            (1, true) => run!(body!(sums1, "smmlar")),
-            (_, false) => run!(body!(sums2, "smmla")),
-            (_, true) => run!(body!(sums2, "smmlar")),
+        match (stride, double) {
+            (1, 0) => run!(taps1, "0", "smmla"),
+            (2, 0) => run!(taps2, "1", "smmla"),
+            (1, _) => run!(taps1, "0", "smmlar"),
+            (2, _) => run!(taps2, "1", "smmlar"),
+            _ => return None,
+        }
+    }
+    if !output.is_full() {
+        for i in 0..rows {
+            let row = y.get_mut(i * outputs.row_step..)?.iter_mut().step_by(outputs.step).take(columns);
+            row.for_each(|y| *y = (*y).clamp(output.min, output.max.max(output.min)));
         }
     }
     Some(())

@@ -77,9 +77,9 @@ use crate::kernels::{Binary, Element, PerChannel, Unary};
 #[cfg(not(any(teff_core = "dsp", teff_core = "v6m")))]
 pub use crate::kernels::conv::planar::gather_plain as gather_plane;
 #[cfg(not(teff_mve))]
-pub use crate::kernels::linear::dsp::vectors;
+pub use crate::kernels::linear::dsp::{vector, vectors};
 #[cfg(teff_mve)]
-pub use mve::vectors;
+pub use mve::{vectors, vectors as vector};
 #[cfg(teff_core = "v6m")]
 pub use {v6m_planes::gather_plane, v6m_results::vector_rounding};
 
@@ -91,7 +91,7 @@ pub use dsp_depthwise::gather_plane;
 #[cfg(teff_mve)]
 pub use mve::gather_plane;
 
-/// The outputs of one channel over a tile: see [`conv::planar`]. `None` for a pitch or stride that it does not know.
+/// The outputs of one channel over a tile: see [`conv::planar`]. `None` for a pitch or stride that no kernel knows.
 pub fn tile3x3(
     channel: &Channel,
     plane: &[i16],
@@ -108,46 +108,55 @@ pub fn tile3x3(
     if mve::tile3x3(channel, plane, pitch, stride, outputs, y).is_some() {
         return Some(());
     }
-    match (pitch, stride) {
-        (16, 1) => tile_of::<16, 1>(channel, plane, outputs, y),
-        (32, 1) => tile_of::<32, 1>(channel, plane, outputs, y),
-        (64, 1) => tile_of::<64, 1>(channel, plane, outputs, y),
-        (16, 2) => tile_of::<16, 2>(channel, plane, outputs, y),
-        (32, 2) => tile_of::<32, 2>(channel, plane, outputs, y),
-        _ => None,
+    #[cfg(all(teff_core = "dsp", not(teff_mve)))]
+    if dsp_depthwise::tile3x3(channel, plane, pitch, stride, outputs, y).is_some() {
+        return Some(());
     }
+    tile3x3_plain(channel, plane, pitch, stride, outputs, y)
 }
 
 /// [`tile3x3`] with distances that the compiler knows.
 #[cfg(not(any(teff_core = "dsp", teff_core = "v6m")))]
-#[inline(never)]
-fn tile_of<const PITCH: usize, const STRIDE: usize>(
+fn tile3x3_plain(
     channel: &Channel,
     plane: &[i16],
-    outputs: &Outputs,
-    y: &mut [i8],
-) -> Option<()> {
-    conv::planar::tile3x3_plain(channel, plane, PITCH, STRIDE, outputs, y)
-}
-
-/// [`tile3x3`] where the assembler does nearly all: plain Rust is for the other shifts, once for all distances.
-#[cfg(any(teff_core = "dsp", teff_core = "v6m"))]
-#[inline(always)]
-fn tile_of<const PITCH: usize, const STRIDE: usize>(
-    channel: &Channel,
-    plane: &[i16],
+    pitch: usize,
+    stride: usize,
     outputs: &Outputs,
     y: &mut [i8],
 ) -> Option<()> {
     #[inline(never)]
-    fn plain(c: &Channel, plane: &[i16], [pitch, stride]: [usize; 2], to: &Outputs, y: &mut [i8]) -> Option<()> {
-        conv::planar::tile3x3_plain(c, plane, pitch, stride, to, y)
+    fn of<const PITCH: usize, const STRIDE: usize>(
+        c: &Channel,
+        plane: &[i16],
+        to: &Outputs,
+        y: &mut [i8],
+    ) -> Option<()> {
+        conv::planar::tile3x3_plain(c, plane, PITCH, STRIDE, to, y)
     }
-    #[cfg(all(teff_core = "dsp", not(teff_mve)))]
-    if dsp_depthwise::tile3x3::<PITCH, STRIDE>(channel, plane, outputs, y).is_some() {
-        return Some(());
+    match (pitch, stride) {
+        (16, 1) => of::<16, 1>(channel, plane, outputs, y),
+        (32, 1) => of::<32, 1>(channel, plane, outputs, y),
+        (64, 1) => of::<64, 1>(channel, plane, outputs, y),
+        (16, 2) => of::<16, 2>(channel, plane, outputs, y),
+        (32, 2) => of::<32, 2>(channel, plane, outputs, y),
+        _ => None,
     }
-    plain(channel, plane, [PITCH, STRIDE], outputs, y)
+}
+
+/// [`tile3x3`] where the assembler does nearly all: plain Rust is for the other shifts, once for all distances.
+#[cfg(any(teff_core = "dsp", teff_core = "v6m"))]
+#[cold]
+#[inline(never)]
+fn tile3x3_plain(
+    channel: &Channel,
+    plane: &[i16],
+    pitch: usize,
+    stride: usize,
+    outputs: &Outputs,
+    y: &mut [i8],
+) -> Option<()> {
+    conv::planar::tile3x3_plain(channel, plane, pitch, stride, outputs, y)
 }
 
 /// How the kernels in assembler round with all of these shifts, if they do: asked once for many results.
@@ -217,6 +226,38 @@ pub const fn multiply_high(a: i32, b: i32) -> i32 {
 #[cfg(teff_core = "v6m")]
 pub use crate::fixed::multiply_high_by_halves as multiply_high;
 
+/// `⌊a / b⌋` for `b > 0`: bit by bit on Arm's microcontrollers, where the compiler's division of 64 bits takes 0.9 KB of flash;
+/// 8 instructions a bit of the quotient.
+#[cfg(all(target_arch = "arm", target_os = "none"))]
+#[inline(never)]
+pub const fn divide(a: u64, b: u64) -> u64 {
+    let (mut rest, mut quotient) = (a, 0);
+    let mut bits = b.leading_zeros().saturating_sub(a.leading_zeros());
+    if b == 0 || a < b {
+        return 0;
+    }
+    loop {
+        quotient <<= 1;
+        if rest >= b << bits {
+            rest -= b << bits;
+            quotient |= 1;
+        }
+        if bits == 0 {
+            return quotient;
+        }
+        bits -= 1;
+    }
+}
+
+/// `⌊a / b⌋` for `b > 0`.
+#[cfg(not(all(target_arch = "arm", target_os = "none")))]
+pub const fn divide(a: u64, b: u64) -> u64 {
+    match a.checked_div(b) {
+        Some(quotient) => quotient,
+        None => 0,
+    }
+}
+
 /// `fixed::requantize_tflite`: inline where the plain kernels make most results, and a long product is short.
 #[cfg_attr(any(teff_core = "dsp", teff_core = "v6m"), inline(never))]
 #[cfg_attr(not(any(teff_core = "dsp", teff_core = "v6m")), inline(always))]
@@ -273,6 +314,41 @@ pub trait Products: Element {
         scratch: &mut [u8],
     ) -> Option<()> {
         linear::portable::fully_connected(p, operands, w, elements(scratch))
+    }
+
+    /// [`Products::conv2d`] of one group.
+    fn dense_conv2d(p: &Conv2d<Self>, operands: Unary<'_, Self>, w: &[i8], scratch: &mut [u8]) -> Option<()> {
+        Self::conv2d(p, operands, w, scratch)
+    }
+
+    /// [`Products::depthwise_conv2d`] where [`conv::planar::applies`].
+    fn planar_depthwise_conv2d(
+        p: &DepthwiseConv2d<Self>,
+        operands: Unary<'_, Self>,
+        w: &[i8],
+        scratch: &mut [u8],
+    ) -> Option<()> {
+        Self::depthwise_conv2d(p, operands, w, scratch)
+    }
+
+    /// [`Products::depthwise_conv2d`] where [`conv::planar::applies`] does not hold, of channels in fours.
+    fn quad_depthwise_conv2d(
+        p: &DepthwiseConv2d<Self>,
+        operands: Unary<'_, Self>,
+        w: &[i8],
+        scratch: &mut [u8],
+    ) -> Option<()> {
+        Self::depthwise_conv2d(p, operands, w, scratch)
+    }
+
+    /// [`Products::fully_connected`] of one vector.
+    fn vector_fully_connected(
+        p: &FullyConnected<Self>,
+        operands: Unary<'_, Self>,
+        w: &[i8],
+        scratch: &mut [u8],
+    ) -> Option<()> {
+        Self::fully_connected(p, operands, w, scratch)
     }
 }
 
@@ -347,6 +423,42 @@ impl Products for i8 {
     #[cfg(teff_core = "dsp")]
     fn conv2d(p: &Conv2d<Self>, operands: Unary<'_, Self>, w: &[i8], scratch: &mut [u8]) -> Option<()> {
         conv::dsp::conv2d(p, operands, w, scratch)
+    }
+
+    #[cfg(teff_core = "dsp")]
+    fn dense_conv2d(p: &Conv2d<Self>, operands: Unary<'_, Self>, w: &[i8], scratch: &mut [u8]) -> Option<()> {
+        conv::dsp::dense_conv2d(p, operands, w, scratch)
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn planar_depthwise_conv2d(
+        p: &DepthwiseConv2d<Self>,
+        operands: Unary<'_, Self>,
+        w: &[i8],
+        scratch: &mut [u8],
+    ) -> Option<()> {
+        conv::planar::depthwise_conv2d(p, operands, w, scratch)
+    }
+
+    #[cfg(teff_core = "dsp")]
+    fn quad_depthwise_conv2d(
+        p: &DepthwiseConv2d<Self>,
+        operands: Unary<'_, Self>,
+        w: &[i8],
+        scratch: &mut [u8],
+    ) -> Option<()> {
+        let Unary::Apart(x, out) = operands else { return None };
+        conv::quads::depthwise_conv2d(p, x, w, out, elements(scratch))
+    }
+
+    #[cfg(teff_core = "dsp")]
+    fn vector_fully_connected(
+        p: &FullyConnected<Self>,
+        operands: Unary<'_, Self>,
+        w: &[i8],
+        scratch: &mut [u8],
+    ) -> Option<()> {
+        linear::dsp::vector_fully_connected(p, operands, w, scratch)
     }
 
     #[cfg(teff_core = "dsp")]

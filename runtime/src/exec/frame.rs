@@ -13,7 +13,7 @@ pub type Apart<'a, X, Y> = (&'a [X], &'a mut [Y], &'a mut [u8]);
 
 /// The inputs of a step that does not work in place; several of them may be the same tensor.
 pub struct Inputs<'a, 'm> {
-    step: StepView<'m>,
+    step: &'a StepView<'m>,
     /// The session's memory without the output and the scratch memory: offset and bytes of each piece.
     pieces: [(usize, &'a [u8]); 3],
 }
@@ -57,8 +57,8 @@ impl<'f, 'm> Frame<'f, 'm> {
     }
 
     /// The step.
-    pub fn step(&self) -> StepView<'m> {
-        *self.step
+    pub fn step(&self) -> &'f StepView<'m> {
+        self.step
     }
 
     /// The error for operands of other sizes than verification proved.
@@ -279,7 +279,7 @@ impl<'f, 'm> Frame<'f, 'm> {
         let (second_bytes, behind) = rest.split_at_mut_checked(second.len())?;
         let (y, scratch) = if scratch_first { (second_bytes, first_bytes) } else { (first_bytes, second_bytes) };
         let pieces: [(usize, &[u8]); 3] = [(0, before), (first.end, between), (second.end, behind)];
-        Some((Inputs { step: *self.step, pieces }, <[Y]>::mut_from_bytes(y).ok()?, scratch))
+        Some((Inputs { step: self.step, pieces }, <[Y]>::mut_from_bytes(y).ok()?, scratch))
     }
 
     fn try_binary<T>(&mut self) -> Option<Binary<'_, T>>

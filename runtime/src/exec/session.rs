@@ -168,7 +168,7 @@ impl<'s, 'm> Session<'s, 'm> {
         self.words_mut(&tensor, index)
     }
 
-    fn words_mut(&mut self, tensor: &Tensor<'m>, index: usize) -> Result<&mut [i32], SessionError> {
+    fn words_mut(&mut self, tensor: &Tensor<'_>, index: usize) -> Result<&mut [i32], SessionError> {
         if tensor.data_type != DataType::I32 {
             return Err(SessionError::WrongType);
         }
@@ -200,7 +200,7 @@ impl<'s, 'm> Session<'s, 'm> {
     ///
     /// # Errors
     /// As [`Session::run`].
-    pub fn run_observed(&mut self, mut observer: impl FnMut(&StepEvent<'_, 'm>)) -> Result<(), RunError> {
+    pub fn run_observed(&mut self, mut observer: impl FnMut(&StepEvent<'_, 's>)) -> Result<(), RunError> {
         let entry = self.model.entry(0).ok_or(RunError::NoSuchEntry)?;
         for index in entry.steps() {
             let step = self.run_step(index)?;
@@ -240,7 +240,7 @@ impl<'s, 'm> Session<'s, 'm> {
     }
 
     /// CRC-32 of the output bytes of a step that has just run.
-    pub fn outputs_crc(&self, step: &StepView<'m>) -> u32 {
+    pub fn outputs_crc(&self, step: &StepView<'_>) -> u32 {
         let mut crc = Crc32::new();
         for slot in 0..step.outputs.len() {
             crc.update(self.step_output(step, slot).unwrap_or(&[]));
@@ -249,7 +249,7 @@ impl<'s, 'm> Session<'s, 'm> {
     }
 
     /// The bytes of output `slot` of `step`, which has just run; `None` if it has no such output.
-    pub fn step_output(&self, step: &StepView<'m>, slot: usize) -> Option<&[u8]> {
+    pub fn step_output(&self, step: &StepView<'_>, slot: usize) -> Option<&[u8]> {
         step.output(slot).and_then(|tensor| self.bytes(&tensor))
     }
 
@@ -257,7 +257,7 @@ impl<'s, 'm> Session<'s, 'm> {
     ///
     /// # Errors
     /// As [`Session::run`].
-    pub fn run_step(&mut self, index: usize) -> Result<StepView<'m>, RunError> {
+    pub fn run_step(&mut self, index: usize) -> Result<StepView<'s>, RunError> {
         let step = self.model.step(index);
         if let Some(step) = &step {
             self.execute(step)?;
@@ -265,18 +265,18 @@ impl<'s, 'm> Session<'s, 'm> {
         step.ok_or(no_step(index))
     }
 
-    fn execute(&mut self, step: &StepView<'m>) -> Result<(), RunError> {
+    fn execute(&mut self, step: &StepView<'_>) -> Result<(), RunError> {
         (step.op.run)(&mut Frame::new(step, self.memory))
     }
 
-    fn bytes(&self, tensor: &Tensor<'m>) -> Option<&[u8]> {
+    fn bytes(&self, tensor: &Tensor<'_>) -> Option<&[u8]> {
         match tensor.storage {
             Storage::Constant => self.model.constant(tensor),
             Storage::Pool(_) => self.memory.get(tensor.offset..tensor.offset.checked_add(tensor.byte_len())?),
         }
     }
 
-    fn bytes_mut(&mut self, tensor: &Tensor<'m>) -> Option<&mut [u8]> {
+    fn bytes_mut(&mut self, tensor: &Tensor<'_>) -> Option<&mut [u8]> {
         match tensor.storage {
             Storage::Constant => None,
             Storage::Pool(_) => self.memory.get_mut(tensor.offset..tensor.offset.checked_add(tensor.byte_len())?),

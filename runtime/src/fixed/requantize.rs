@@ -214,12 +214,10 @@ pub const fn rounding_shift_right_i64(x: i64, shift: u8) -> i32 {
 }
 
 /// `⌊numerator / denominator + ½⌋` for a positive denominator; a denominator of 0 gives 0.
-#[inline(always)]
+#[inline]
 pub const fn rounding_divide(numerator: u64, denominator: u64) -> u64 {
-    match numerator.saturating_add(denominator / 2).checked_div(denominator) {
-        Some(quotient) => quotient,
-        None => 0,
-    }
+    let numerator = numerator.saturating_add(denominator / 2);
+    if denominator == 0 { 0 } else { arch::divide(numerator, denominator) }
 }
 
 /// Saturation to int8.

@@ -170,6 +170,8 @@ pub enum OpIssue {
     ReadBeforeWrite,
     /// An output is a constant, is written twice, or its `first` is another step.
     Write,
+    /// The operator is linked in a narrow form ([`crate::ops::NARROW`]) that leaves out what the step needs.
+    Narrow,
 }
 
 /// What is wrong with a port.

@@ -67,6 +67,22 @@ impl<'m> Model<'m> {
         verify::verify(bytes, ops)
     }
 
+    /// The model that a firmware embeds, and that [`Model::verify`] accepted when the firmware was built: `teff-build` calls it
+    /// in the build script and writes the call of this function.
+    ///
+    /// What the file says about its steps and tensors is taken as proved, so that a firmware without models from elsewhere links
+    /// no checks of them ([`OpDef::only_run`]). What the device adds is checked here and by [`crate::Session::new`]: that the
+    /// bytes are still those (CRC-32), that they are aligned, and that the memory is as large as the file wants. Every slice of a
+    /// run is checked as ever: also a file that was never verified reads and writes nothing outside its slices and panics
+    /// nowhere; but its results may mean nothing, and its run may take as long as its shapes say. Bytes from a slot, a line or a
+    /// file are for [`Model::verify_with`].
+    ///
+    /// # Errors
+    /// As [`Model::verify`] for header, length, checksum, sections and pools.
+    pub fn embedded(bytes: &'m [u8], ops: &'static [&'static OpDef]) -> Result<Self, VerifyError> {
+        verify::embedded(bytes, ops)
+    }
+
     /// For a converter: tells `each` the bytes of scratch memory that each step needs, before a plan gives it any.
     ///
     /// Checks everything that [`Model::verify`] does, except the scratch memory and the overlap of tensors.
@@ -166,7 +182,7 @@ impl<'m> Model<'m> {
     }
 
     /// The constant elements of `tensor`.
-    pub fn constant<T: FromBytes + Immutable + KnownLayout>(&self, tensor: &Tensor<'m>) -> Option<&'m [T]> {
+    pub fn constant<T: FromBytes + Immutable + KnownLayout>(&self, tensor: &Tensor<'_>) -> Option<&'m [T]> {
         if tensor.storage != Storage::Constant {
             return None;
         }
@@ -180,14 +196,14 @@ impl<'m> Model<'m> {
     }
 
     /// Step `index`.
-    pub fn step(&self, index: usize) -> Option<StepView<'m>> {
+    pub fn step(&self, index: usize) -> Option<StepView<'_>> {
         let desc = self.sections.steps.get(index)?;
         let op = self.ops.iter().find(|op| op.id == desc.op)?;
         let (inputs, outputs) = self.operands(index)?;
         let params_start = usize::try_from(desc.params_offset).ok()?;
         let params_end = params_start.checked_add(usize::try_from(desc.params_len).ok()?)?;
         Some(StepView {
-            model: *self,
+            model: self,
             index,
             op,
             inputs,
@@ -208,20 +224,18 @@ impl<'m> Model<'m> {
     }
 
     /// All steps in order.
-    pub fn steps(&self) -> impl Iterator<Item = StepView<'m>> + use<'m> {
-        let model = *self;
-        (0..model.step_count()).filter_map(move |i| model.step(i))
+    pub fn steps(&self) -> impl Iterator<Item = StepView<'_>> {
+        (0..self.step_count()).filter_map(|i| self.step(i))
     }
 
     /// Entry point `index`.
-    pub fn entry(&self, index: usize) -> Option<Entry<'m>> {
-        self.sections.entries.get(index).map(|desc| Entry { model: *self, desc })
+    pub fn entry(&self, index: usize) -> Option<Entry<'_>> {
+        self.sections.entries.get(index).map(|desc| Entry { model: self, desc })
     }
 
     /// All entry points; a CNN has one, `main`.
-    pub fn entries(&self) -> impl Iterator<Item = Entry<'m>> + use<'m> {
-        let model = *self;
-        model.sections.entries.iter().map(move |desc| Entry { model, desc })
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.sections.entries.iter().map(|desc| Entry { model: self, desc })
     }
 
     /// The text at `at` in the strings section.
@@ -273,7 +287,7 @@ impl<'m> Model<'m> {
 /// One step of a model.
 #[derive(Debug, Clone, Copy)]
 pub struct StepView<'m> {
-    pub(crate) model: Model<'m>,
+    pub(crate) model: &'m Model<'m>,
     /// Index in the model.
     pub index: usize,
     /// Its operator.
@@ -315,7 +329,7 @@ impl<'m> StepView<'m> {
 /// An entry point of a model.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'m> {
-    model: Model<'m>,
+    model: &'m Model<'m>,
     pub(super) desc: &'m EntryDesc,
 }
 
@@ -352,7 +366,7 @@ impl<'m> Entry<'m> {
 /// An input or output of an entry.
 #[derive(Debug, Clone, Copy)]
 pub struct Port<'m> {
-    model: Model<'m>,
+    model: &'m Model<'m>,
     desc: &'m PortDesc,
 }
 

@@ -25,6 +25,12 @@ pub(super) fn verify<'m>(bytes: &'m [u8], ops: &'static [&'static OpDef]) -> Res
     Ok(model)
 }
 
+/// See [`Model::embedded`].
+pub(super) fn embedded<'m>(bytes: &'m [u8], ops: &'static [&'static OpDef]) -> Result<Model<'m>> {
+    let (header, bytes) = file(bytes)?;
+    memory(header, bytes, ops)
+}
+
 /// See [`Model::scratch_needs`].
 pub(super) fn scratch_needs(bytes: &[u8], mut each: impl FnMut(usize, usize)) -> Result<()> {
     steps(&tables(bytes, crate::ops::ALL)?, |step, need| {
@@ -36,13 +42,19 @@ pub(super) fn scratch_needs(bytes: &[u8], mut each: impl FnMut(usize, usize)) ->
 /// Everything but the steps.
 fn tables<'m>(bytes: &'m [u8], ops: &'static [&'static OpDef]) -> Result<Model<'m>> {
     let (header, bytes) = file(bytes)?;
-    let sections = sections(header, bytes)?;
-    let mut model =
-        Model { sections, ops, pool_start: [0; MAX_POOLS], memory_len: 0, file_len: bytes.len(), crc: header.crc };
-    pools(&mut model)?;
+    let model = memory(header, bytes, ops)?;
     texts(&model)?;
     tensors(&model)?;
     entries(&model)?;
+    Ok(model)
+}
+
+/// The sections, and the memory that the pools need.
+fn memory<'m>(header: &Header, file: &'m [u8], ops: &'static [&'static OpDef]) -> Result<Model<'m>> {
+    let sections = sections(header, file)?;
+    let mut model =
+        Model { sections, ops, pool_start: [0; MAX_POOLS], memory_len: 0, file_len: file.len(), crc: header.crc };
+    pools(&mut model)?;
     Ok(model)
 }
 
@@ -319,21 +331,21 @@ fn writes(model: &Model<'_>, tensor: &Tensor<'_>, index: usize) -> bool {
 
 /// Each step: its operands hold values, and its operator accepts them; `scratch` is asked about the bytes of scratch
 /// memory that it needs.
-fn steps<'m>(
-    model: &Model<'m>,
-    mut scratch: impl FnMut(&StepView<'m>, usize) -> core::result::Result<(), OpIssue>,
+fn steps(
+    model: &Model<'_>,
+    mut scratch: impl FnMut(&StepView<'_>, usize) -> core::result::Result<(), OpIssue>,
 ) -> Result<()> {
     for entry in model.entries() {
         for index in entry.steps() {
             let number = u16::try_from(index).unwrap_or(u16::MAX);
             let op = model.sections.steps.get(index).map_or(0, |d| d.op);
-            if !model.ops.iter().any(|def| def.id == op) {
+            let Some(proof) = model.ops.iter().find(|def| def.id == op).and_then(|def| def.proof) else {
                 return Err(VerifyError::UnknownOp { step: number, op });
-            }
+            };
             let error = |issue| VerifyError::Step { step: number, op, issue };
             let step = model.step(index).ok_or(error(OpIssue::Operands))?;
             operands(model, &entry, &step).map_err(error)?;
-            let need = (step.op.check)(&step).map_err(error)?;
+            let need = (proof.check)(&step).map_err(error)?;
             scratch(&step, need).map_err(error)?;
         }
     }
@@ -363,7 +375,7 @@ fn operands(model: &Model<'_>, entry: &Entry<'_>, step: &StepView<'_>) -> core::
         let arena = model.pool_kind(pool) == Some(0);
         // A state tensor may be read and written by one step only where the operator works in place.
         let mut read_by = (0_u8..).zip(step.inputs).filter(|(_, input)| **input == index);
-        if !arena && read_by.any(|(slot, _)| !step.op.in_place.contains(&slot)) {
+        if !arena && read_by.any(|(slot, _)| !step.op.in_place().contains(&slot)) {
             return Err(OpIssue::Write);
         }
         if twice || (arena && (usize::from(tensor.first) != step.index || model.is_input(index.into()))) {
@@ -433,12 +445,13 @@ fn replaces(model: &Model<'_>, (a, x): (u16, &Tensor<'_>), (b, y): (u16, &Tensor
     // The caller reads an output after the last step: nothing may take its place.
     let is_output = model.entries().flat_map(|e| e.outputs()).any(|p| p.tensor_index() == usize::from(a));
     let in_place = || {
-        let mut slots = step.op.in_place.iter();
+        let mut slots = step.op.in_place().iter();
         let allowed = slots.any(|&slot| step.inputs.get(usize::from(slot)) == Some(&a));
         allowed && x.offset == y.offset && x.byte_len() == y.byte_len()
     };
     let overlaps = || {
-        let apart = (step.op.overlap)(&step).and_then(|distance| y.offset.checked_add(distance));
+        let distance = step.op.proof.and_then(|proof| (proof.overlap)(&step));
+        let apart = distance.and_then(|distance| y.offset.checked_add(distance));
         let read_once = step.inputs.iter().filter(|&&input| input == a).count() == 1;
         read_once && step.inputs.first() == Some(&a) && apart.is_some_and(|start| start <= x.offset)
     };

@@ -76,6 +76,12 @@ impl<E: Element> Output<E> {
     pub fn finish(&self, x: i32) -> E {
         E::limit(x.saturating_add(self.zero_point), self.min, self.max)
     }
+
+    /// Rescales a sum, adds the zero point and clamps. Out of line, and so small where it is called: for results that are few.
+    #[inline(never)]
+    pub fn rescale(&self, sum: E::Sum, m: Multiplier) -> E {
+        self.finish(sum.requantize(m))
+    }
 }
 
 impl<E: Element> PerChannel<'_, E> {

@@ -62,7 +62,7 @@ impl<E: Products> Operator for Add<E> {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(kernel::<E>(&frame.step(), params))?;
+        let p = frame.expect(kernel::<E>(frame.step(), params))?;
         E::add(&p, frame.binary()?).ok_or(error)
     }
 }

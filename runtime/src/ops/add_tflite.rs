@@ -83,7 +83,7 @@ impl Operator for AddTfLite {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(kernel(&frame.step(), params))?;
+        let p = frame.expect(kernel(frame.step(), params))?;
         arch::elementwise::add_tflite(&p, frame.binary()?).ok_or(error)
     }
 }

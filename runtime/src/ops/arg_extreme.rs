@@ -47,7 +47,7 @@ impl Operator for ArgExtreme {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(kernel(&frame.step(), params))?;
+        let p = frame.expect(kernel(frame.step(), params))?;
         let data_type = frame.input(0)?.data_type;
         let (inputs, y, _) = frame.apart()?;
         let done = match data_type {

@@ -43,7 +43,7 @@ impl<E: Element> Operator for AvgPool2d<E> {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(params.pool::<E>(&frame.step()))?;
+        let p = frame.expect(params.pool::<E>(frame.step()))?;
         let in_zero_point = frame.input(0)?.zero_point;
         let divisors = Divisors { mult: frame.constant(1)?, shift: frame.constant(2)?, in_zero_point };
         let (x, y, scratch) = frame.unary_with_scratch(0)?;

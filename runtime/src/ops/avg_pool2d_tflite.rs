@@ -29,7 +29,7 @@ impl Operator for AvgPool2dTfLite {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(params.pool::<i8>(&frame.step()))?;
+        let p = frame.expect(params.pool::<i8>(frame.step()))?;
         let (x, y, scratch) = frame.unary_with_scratch(0)?;
         let sums = super::elements(scratch).ok_or(error)?;
         arch::pool::avg_pool2d_tflite(&p, x, y, sums).ok_or(error)

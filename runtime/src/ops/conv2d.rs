@@ -14,7 +14,7 @@ use crate::arch::Products;
 use crate::exec::{Frame, RunError};
 use crate::format::{DataType, OpIssue, StepView};
 use crate::kernels::conv::Window;
-use crate::kernels::{Element, PerChannel, conv};
+use crate::kernels::{Element, PerChannel, Unary, conv};
 
 /// Parameters in the file.
 #[derive(Debug, Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -111,10 +111,20 @@ impl<E: Products> Operator for Conv2d<E> {
     }
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
-        let error = frame.inconsistent();
-        let p = frame.expect(kernel::<E>(&frame.step(), params))?;
-        let w = frame.constant(1)?;
-        let (operands, scratch) = frame.overlapping_with_scratch()?;
-        E::conv2d(&p, operands, w, scratch).ok_or(error)
+        run_with(frame, params, E::conv2d)
     }
+}
+
+/// Runs the step with this kernel.
+#[inline(always)]
+pub(super) fn run_with<E: Element>(
+    frame: &mut Frame<'_, '_>,
+    params: &Params,
+    kernel_of: impl Fn(&conv::Conv2d<'_, E>, Unary<'_, E>, &[i8], &mut [u8]) -> Option<()>,
+) -> Result<(), RunError> {
+    let error = frame.inconsistent();
+    let p = frame.expect(kernel::<E>(frame.step(), params))?;
+    let w = frame.constant(1)?;
+    let (operands, scratch) = frame.overlapping_with_scratch()?;
+    kernel_of(&p, operands, w, scratch).ok_or(error)
 }

@@ -12,12 +12,12 @@ pub use super::conv2d::Params;
 use crate::arch::Products;
 use crate::exec::{Frame, RunError};
 use crate::format::{DataType, OpIssue, StepView};
-use crate::kernels::{Element, PerChannel, conv};
+use crate::kernels::{Element, PerChannel, Unary, conv};
 
 /// The operator.
 pub struct DepthwiseConv2d<E>(PhantomData<E>);
 
-fn kernel<'m, E: Element>(step: &StepView<'m>, params: &Params) -> Option<conv::DepthwiseConv2d<'m, E>> {
+pub(super) fn kernel<'m, E: Element>(step: &StepView<'m>, params: &Params) -> Option<conv::DepthwiseConv2d<'m, E>> {
     let (x, w, y) = (step.input(0)?, step.input(1)?, step.output(0)?);
     let (input, output) = (x.nhwc()?, y.nhwc()?);
     let [batch, _, _, in_channels] = input;
@@ -68,10 +68,20 @@ impl<E: Products> Operator for DepthwiseConv2d<E> {
     }
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
-        let error = frame.inconsistent();
-        let p = frame.expect(kernel::<E>(&frame.step(), params))?;
-        let w = frame.constant(1)?;
-        let (operands, scratch) = frame.overlapping_with_scratch()?;
-        E::depthwise_conv2d(&p, operands, w, scratch).ok_or(error)
+        run_with(frame, params, E::depthwise_conv2d)
     }
+}
+
+/// Runs the step with this kernel.
+#[inline(always)]
+pub(super) fn run_with<E: Element>(
+    frame: &mut Frame<'_, '_>,
+    params: &Params,
+    kernel_of: impl Fn(&conv::DepthwiseConv2d<'_, E>, Unary<'_, E>, &[i8], &mut [u8]) -> Option<()>,
+) -> Result<(), RunError> {
+    let error = frame.inconsistent();
+    let p = frame.expect(kernel::<E>(frame.step(), params))?;
+    let w = frame.constant(1)?;
+    let (operands, scratch) = frame.overlapping_with_scratch()?;
+    kernel_of(&p, operands, w, scratch).ok_or(error)
 }

@@ -60,7 +60,7 @@ impl<E: Element> Operator for Div<E> {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(kernel::<E>(&frame.step(), params))?;
+        let p = frame.expect(kernel::<E>(frame.step(), params))?;
         arch::ratio::div(&p, frame.binary()?).ok_or(error)
     }
 }

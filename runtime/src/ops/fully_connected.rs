@@ -13,7 +13,7 @@ use super::check::{self, ensure};
 use crate::arch::Products;
 use crate::exec::{Frame, RunError};
 use crate::format::{DataType, OpIssue, StepView, Storage};
-use crate::kernels::{Element, PerChannel, linear};
+use crate::kernels::{Element, PerChannel, Unary, linear};
 
 /// Parameters in the file.
 #[derive(Debug, Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -26,7 +26,7 @@ pub struct Params {
 /// The operator.
 pub struct FullyConnected<E>(PhantomData<E>);
 
-fn kernel<'m, E: Element>(step: &StepView<'m>, params: &Params) -> Option<linear::FullyConnected<'m, E>> {
+pub(super) fn kernel<'m, E: Element>(step: &StepView<'m>, params: &Params) -> Option<linear::FullyConnected<'m, E>> {
     let (x, w, y) = (step.input(0)?, step.input(1)?, step.output(0)?);
     let (outputs, inputs) = (w.dim(0)?, w.dim(1)?);
     Some(linear::FullyConnected {
@@ -70,10 +70,20 @@ impl<E: Products> Operator for FullyConnected<E> {
     }
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
-        let error = frame.inconsistent();
-        let p = frame.expect(kernel::<E>(&frame.step(), params))?;
-        let w = frame.constant(1)?;
-        let (operands, scratch) = frame.overlapping_with_scratch()?;
-        E::fully_connected(&p, operands, w, scratch).ok_or(error)
+        run_with(frame, params, E::fully_connected)
     }
+}
+
+/// Runs the step with this kernel.
+#[inline(always)]
+pub(super) fn run_with<E: Element>(
+    frame: &mut Frame<'_, '_>,
+    params: &Params,
+    kernel_of: impl Fn(&linear::FullyConnected<'_, E>, Unary<'_, E>, &[i8], &mut [u8]) -> Option<()>,
+) -> Result<(), RunError> {
+    let error = frame.inconsistent();
+    let p = frame.expect(kernel::<E>(frame.step(), params))?;
+    let w = frame.constant(1)?;
+    let (operands, scratch) = frame.overlapping_with_scratch()?;
+    kernel_of(&p, operands, w, scratch).ok_or(error)
 }

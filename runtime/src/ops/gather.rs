@@ -54,7 +54,7 @@ impl Operator for Gather {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(kernel(&frame.step(), params))?;
+        let p = frame.expect(kernel(frame.step(), params))?;
         let (inputs, y, _) = frame.apart::<u8>()?;
         let (data, indices) = inputs.get(0).zip(inputs.get(1)).ok_or(error)?;
         arch::index::gather(&p, data, indices, y).map_err(|fault| error.of(fault))

@@ -29,7 +29,7 @@ impl<E: Element> Operator for Gru<E> {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(recurrence::kernel(&frame.step(), params))?;
+        let p = frame.expect(recurrence::kernel(frame.step(), params))?;
         let Operands { inputs: [x, h, _], outputs: [y, _], scratch } =
             frame.operands::<E>([0, recurrence::H, recurrence::C])?;
         let scratch = SHAPE.scratch(&p, scratch).ok_or(error)?;

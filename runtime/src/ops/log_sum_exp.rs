@@ -67,7 +67,7 @@ impl<E: Element> Operator for LogSumExp<E> {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(kernel::<E>(&frame.step(), params))?;
+        let p = frame.expect(kernel::<E>(frame.step(), params))?;
         let (x, y) = frame.unary(0)?;
         arch::energy::log_sum_exp(&p, x, y).ok_or(error)
     }

@@ -45,7 +45,7 @@ impl Operator for Logic {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(kernel(&frame.step(), params))?;
+        let p = frame.expect(kernel(frame.step(), params))?;
         let (inputs, y, _) = frame.apart()?;
         let (a, b) = inputs.get(0).zip(inputs.get(1)).ok_or(error)?;
         arch::choice::logic(&p, a, b, y).ok_or(error)

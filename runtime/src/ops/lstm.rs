@@ -31,8 +31,8 @@ impl<E: Element> Operator for Lstm<E> {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(recurrence::kernel(&frame.step(), params))?;
-        let cell = frame.expect(recurrence::cell(&frame.step(), params))?;
+        let p = frame.expect(recurrence::kernel(frame.step(), params))?;
+        let cell = frame.expect(recurrence::cell(frame.step(), params))?;
         let Operands { inputs, outputs: [y, c], scratch } = frame.operands::<E>([0, recurrence::H, recurrence::C])?;
         let scratch = SHAPE.scratch(&p, scratch).ok_or(error)?;
         arch::recurrence::lstm(&p, &cell, inputs, y, c, scratch).ok_or(error)

@@ -65,7 +65,7 @@ impl<E: Element> Operator for MatMul<E> {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(kernel::<E>(&frame.step(), params))?;
+        let p = frame.expect(kernel::<E>(frame.step(), params))?;
         let (inputs, y, _) = frame.apart()?;
         let (a, b) = inputs.get(0).zip(inputs.get(1)).ok_or(error)?;
         arch::matmul::matmul::<E>(&p, a, b, y).ok_or(error)

@@ -82,7 +82,7 @@ impl<E: Element> Operator for MaxPool2d<E> {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(params.pool::<E>(&frame.step()))?;
+        let p = frame.expect(params.pool::<E>(frame.step()))?;
         let (x, y) = frame.unary(0)?;
         arch::pool::max_pool2d(&p, x, y).ok_or(error)
     }

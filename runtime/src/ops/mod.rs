@@ -11,6 +11,7 @@ use crate::format::{OpIssue, StepView};
 
 mod check;
 mod limits;
+mod narrow;
 mod recurrence;
 pub mod rows;
 #[cfg(test)]
@@ -53,14 +54,33 @@ pub struct OpDef {
     pub id: u16,
     /// Its name.
     pub name: &'static str,
+    /// [`Operator::run`], parameters parsed.
+    pub run: fn(&mut Frame<'_, '_>) -> Result<(), RunError>,
+    /// What verification asks; `None` where it is not linked: see [`OpDef::only_run`].
+    pub proof: Option<&'static Proof>,
+}
+
+/// What verification asks about the steps of an operator.
+pub struct Proof {
     /// [`Operator::IN_PLACE`].
     pub in_place: &'static [u8],
     /// [`Operator::overlap`], parameters parsed.
     pub overlap: fn(&StepView<'_>) -> Option<usize>,
     /// [`Operator::check`], parameters parsed.
     pub check: fn(&StepView<'_>) -> Result<usize, OpIssue>,
-    /// [`Operator::run`], parameters parsed.
-    pub run: fn(&mut Frame<'_, '_>) -> Result<(), RunError>,
+}
+
+impl OpDef {
+    /// The operator without its checks, which are then not linked: for models that were verified when the firmware was built
+    /// ([`crate::Model::embedded`]). [`crate::Model::verify_with`] refuses every step of it.
+    pub const fn only_run(&self) -> Self {
+        Self { proof: None, ..*self }
+    }
+
+    /// [`Proof::in_place`]; none without a proof.
+    pub fn in_place(&self) -> &'static [u8] {
+        self.proof.map_or(&[], |proof| proof.in_place)
+    }
 }
 
 impl core::fmt::Debug for OpDef {
@@ -69,17 +89,23 @@ impl core::fmt::Debug for OpDef {
     }
 }
 
-const fn define<O: Operator>(id: u16, name: &'static str) -> OpDef {
+const fn define<O: Operator + 'static>(id: u16, name: &'static str) -> OpDef {
     OpDef {
         id,
         name,
-        in_place: O::IN_PLACE,
-        overlap: |step| O::overlap(step, step.params()?),
-        check: |step| O::check(step, step.params().ok_or(OpIssue::ParamsLength)?),
         run: |frame| {
             let params = frame.params()?;
             O::run(frame, params)
         },
+        proof: Some(
+            const {
+                &Proof {
+                    in_place: O::IN_PLACE,
+                    overlap: |step| O::overlap(step, step.params()?),
+                    check: |step| O::check(step, step.params().ok_or(OpIssue::ParamsLength)?),
+                }
+            },
+        ),
     }
 }
 
@@ -111,6 +137,26 @@ macro_rules! ops {
         pub static ALL: &[&OpDef] = &[$(&$name,)* $($(&$s16,)?)* $($($(&$s32,)?)?)*];
     };
 }
+
+/// [`CONV2D`] without groups.
+pub static CONV2D_DENSE: OpDef = define::<narrow::DenseConv2d>(CONV2D.id, "conv2d_dense");
+
+/// [`DEPTHWISE_CONV2D`] with 3×3 windows, neighbouring taps, and steps of 1 or 2.
+pub static DEPTHWISE_CONV2D_PLANAR: OpDef =
+    define::<narrow::PlanarDepthwiseConv2d>(DEPTHWISE_CONV2D.id, "depthwise_conv2d_planar");
+
+/// [`DEPTHWISE_CONV2D`] with other windows than [`DEPTHWISE_CONV2D_PLANAR`], and channels in fours.
+pub static DEPTHWISE_CONV2D_QUADS: OpDef =
+    define::<narrow::QuadDepthwiseConv2d>(DEPTHWISE_CONV2D.id, "depthwise_conv2d_quads");
+
+/// [`FULLY_CONNECTED`] of one vector.
+pub static FULLY_CONNECTED_VECTOR: OpDef =
+    define::<narrow::VectorFullyConnected>(FULLY_CONNECTED.id, "fully_connected_vector");
+
+/// Narrow forms of operators in [`ALL`]: each has the id and the bits of its operator, links less, and refuses a step that needs
+/// what it leaves out ([`OpIssue::Narrow`]).
+pub static NARROW: &[&OpDef] =
+    &[&CONV2D_DENSE, &DEPTHWISE_CONV2D_PLANAR, &DEPTHWISE_CONV2D_QUADS, &FULLY_CONNECTED_VECTOR];
 
 /// How much higher the id of an operator's int16 form is.
 pub const S16: u16 = 256;

@@ -40,7 +40,7 @@ impl<E: Element> Operator for Mul<E> {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(kernel::<E>(&frame.step(), params))?;
+        let p = frame.expect(kernel::<E>(frame.step(), params))?;
         arch::elementwise::mul(&p, frame.binary()?).ok_or(error)
     }
 }

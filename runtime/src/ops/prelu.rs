@@ -66,7 +66,7 @@ impl<E: Element> Operator for PRelu<E> {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(kernel::<E>(&frame.step(), params))?;
+        let p = frame.expect(kernel::<E>(frame.step(), params))?;
         arch::rectifier::prelu(&p, frame.elementwise()?).ok_or(error)
     }
 }

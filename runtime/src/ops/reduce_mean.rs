@@ -64,7 +64,7 @@ pub(super) fn check<E: Element>(step: &StepView<'_>, params: &Params) -> Result<
 
 pub(super) fn run<E: Element>(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
     let error = frame.inconsistent();
-    let p = frame.expect(kernel::<E>(&frame.step(), params))?;
+    let p = frame.expect(kernel::<E>(frame.step(), params))?;
     let (x, y, scratch) = frame.unary_with_scratch(0)?;
     let sums = super::elements(scratch).ok_or(error)?;
     arch::reduce::reduce(&p, x, y, sums).ok_or(error)

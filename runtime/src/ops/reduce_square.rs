@@ -64,7 +64,7 @@ impl<E: Element> Operator for ReduceSquare<E> {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(kernel::<E>(&frame.step(), params))?;
+        let p = frame.expect(kernel::<E>(frame.step(), params))?;
         let (x, y, scratch) = frame.unary_with_scratch(0)?;
         let sums = super::elements(scratch).ok_or(error)?;
         arch::energy::reduce_square(&p, x, y, sums).ok_or(error)

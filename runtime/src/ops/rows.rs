@@ -155,5 +155,5 @@ pub(super) fn matrix_of<'m>(
     params: &Matrix,
     biased: bool,
 ) -> Result<Operands<'m>, RunError> {
-    frame.expect(matrix(&frame.step(), first, params, biased))
+    frame.expect(matrix(frame.step(), first, params, biased))
 }

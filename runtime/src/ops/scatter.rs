@@ -66,7 +66,7 @@ where
     T: Copy + FromBytes + IntoBytes + Immutable + KnownLayout,
 {
     let error = frame.inconsistent();
-    let p = frame.expect(kernel(&frame.step(), params))?;
+    let p = frame.expect(kernel(frame.step(), params))?;
     let (inputs, y, _) = frame.apart::<T>()?;
     let indices = inputs.get(1).ok_or(error)?;
     let (data, updates) = inputs.get(0).zip(inputs.get(2)).ok_or(error)?;

@@ -31,7 +31,7 @@ impl<E: Element> Operator for ScatterAdd<E> {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(kernel(&frame.step(), params))?;
+        let p = frame.expect(kernel(frame.step(), params))?;
         let zero_point = frame.output(0)?.zero_point;
         let (inputs, y, scratch) = frame.apart()?;
         let indices = inputs.get(1).ok_or(error)?;

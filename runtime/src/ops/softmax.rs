@@ -52,7 +52,7 @@ impl<E: Element> Operator for Softmax<E> {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(kernel(&frame.step(), params))?;
+        let p = frame.expect(kernel(frame.step(), params))?;
         let (x, y, scratch) = frame.unary_with_scratch(0)?;
         let exponentials = super::elements(scratch).ok_or(error)?;
         arch::softmax::softmax::<E>(&p, x, y, exponentials).ok_or(error)

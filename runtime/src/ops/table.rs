@@ -44,7 +44,7 @@ impl Operator for Table<i8> {
 
     fn run(frame: &mut Frame<'_, '_>, _: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let table = frame.expect(table(&frame.step()))?;
+        let table = frame.expect(table(frame.step()))?;
         arch::elementwise::table_s8(table, frame.elementwise()?).ok_or(error)
     }
 }
@@ -73,7 +73,7 @@ impl Operator for Table<i16> {
 
     fn run(frame: &mut Frame<'_, '_>, _: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(interpolated(&frame.step()))?;
+        let p = frame.expect(interpolated(frame.step()))?;
         arch::elementwise::interpolated(&p, frame.elementwise()?).ok_or(error)
     }
 }

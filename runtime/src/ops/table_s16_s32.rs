@@ -26,7 +26,7 @@ impl Operator for TableS16S32 {
 
     fn run(frame: &mut Frame<'_, '_>, _: &Params) -> Result<(), RunError> {
         let error = frame.inconsistent();
-        let p = frame.expect(interpolated(&frame.step()))?;
+        let p = frame.expect(interpolated(frame.step()))?;
         let (x, y) = frame.unary(0)?;
         arch::elementwise::interpolated_wide(&p, x, y).ok_or(error)
     }

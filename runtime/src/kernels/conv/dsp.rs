@@ -7,14 +7,21 @@ use crate::arch::{elements, vectors};
 use crate::kernels::Unary;
 use crate::kernels::linear::dsp::prepare;
 
-/// See [`super::reference::conv2d`].
+/// See [`super::reference::conv2d`]. Grouped convolutions go the way of [`super::portable::conv2d`].
+pub fn conv2d(p: &Conv2d<i8>, operands: Unary<'_, i8>, w: &[i8], scratch: &mut [u8]) -> Option<()> {
+    match p.groups {
+        1 => dense_conv2d(p, operands, w, scratch),
+        _ => super::portable::conv2d(p, operands, w, elements(scratch)),
+    }
+}
+
+/// [`conv2d`] of one group; `None` for several.
 ///
 /// As many windows as the scratch memory holds, up to four, are copied to it, padding filled in; then they are vectors
-/// of a matrix product, to which the rest of the scratch memory goes. Grouped convolutions go the way of
-/// [`super::portable::conv2d`].
-pub fn conv2d(p: &Conv2d<i8>, mut operands: Unary<'_, i8>, w: &[i8], scratch: &mut [u8]) -> Option<()> {
+/// of a matrix product, to which the rest of the scratch memory goes.
+pub fn dense_conv2d(p: &Conv2d<i8>, mut operands: Unary<'_, i8>, w: &[i8], scratch: &mut [u8]) -> Option<()> {
     if p.groups != 1 {
-        return super::portable::conv2d(p, operands, w, elements(scratch));
+        return None;
     }
     let [in_h, in_w] = p.window.input;
     let [out_h, out_w] = p.window.output;

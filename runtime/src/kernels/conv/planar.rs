@@ -80,6 +80,7 @@ pub fn applies(window: &Window, multiplier: usize) -> bool {
 /// The window, rows taken for columns, if that gives longer rows and no larger plane. And whether they were.
 ///
 /// What a row costs beside its outputs weighs on high and narrow images, such as spectrograms.
+#[inline(never)]
 fn level(window: &Window) -> (Window, bool) {
     let flipped = window.flipped();
     let plane = |window: &Window| {
@@ -112,6 +113,7 @@ pub fn wished_scratch(window: &Window) -> Option<usize> {
 }
 
 /// See [`super::reference::depthwise_conv2d`]. `None` where [`applies`], or in place [`applies_in_place`], does not hold.
+#[inline(never)]
 pub fn depthwise_conv2d(
     p: &DepthwiseConv2d<i8>,
     mut operands: Unary<'_, i8>,

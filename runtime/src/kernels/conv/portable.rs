@@ -14,6 +14,7 @@ pub fn conv2d_scratch_len<E: Element>(p: &Conv2d<E>) -> Option<usize> {
 ///
 /// Each window is copied to `scratch` once, padding filled in, group by group; then all its output channels are dot
 /// products of contiguous rows, four at a time.
+#[inline(never)]
 pub fn conv2d<E: Element>(p: &Conv2d<E>, mut operands: Unary<'_, E>, w: &[i8], scratch: &mut [E]) -> Option<()> {
     let [in_h, in_w] = p.window.input;
     let [out_h, out_w] = p.window.output;
@@ -104,6 +105,7 @@ pub fn depthwise_conv2d_scratch_len<E: Element>(p: &DepthwiseConv2d<E>) -> Optio
 ///
 /// The accumulators of all channels stand in `acc`; each tap adds its products to them, so that weights, input and
 /// accumulators are all read in order.
+#[inline(never)]
 pub fn depthwise_conv2d<E: Element>(
     p: &DepthwiseConv2d<E>,
     x: &[E],

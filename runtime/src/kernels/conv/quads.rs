@@ -9,6 +9,7 @@ use crate::arch::{finish_all, vector_rounding};
 ///
 /// The sums of all channels stand in `acc`, and each row of the window is added to them; a word holds the values, or
 /// weights, of four channels at one tap.
+#[inline(never)]
 pub fn depthwise_conv2d(p: &DepthwiseConv2d<i8>, x: &[i8], w: &[i8], out: &mut [i8], acc: &mut [i32]) -> Option<()> {
     if p.multiplier != 1 || !p.in_channels.is_multiple_of(4) {
         return None;

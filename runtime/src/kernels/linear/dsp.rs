@@ -43,10 +43,10 @@ pub fn fully_connected(
             block_results(&product, block, results)?;
             row += VECTORS;
         } else {
-            let vector: &mut [i8] = elements(scratch.get_mut(..p.inputs)?);
-            vector.copy_from_slice(x.get(..p.inputs)?);
+            let copy: &mut [i8] = elements(scratch.get_mut(..p.inputs)?);
+            copy.copy_from_slice(x.get(..p.inputs)?);
             let results = operands.y().get_mut(row * p.outputs..)?.get_mut(..p.outputs)?;
-            arch::vectors(&product, vector, results, &mut [])?;
+            arch::vector(&product, copy, results, &mut [])?;
             row += 1;
         }
     }
@@ -59,6 +59,7 @@ pub fn prepare<'a>(requant: &'a PerChannel<'a, i8>, depth: usize, w: &'a [i8]) -
 }
 
 /// As many vectors as `x` and `out` hold: the core of all matrix products.
+#[inline(never)]
 pub fn vectors(p: &Product, x: &[i8], out: &mut [i8], scratch: &mut [u32]) -> Option<()> {
     let (inputs, outputs) = (p.depth.max(1), p.requant.bias.len().max(1));
     let (mut x, mut out) = (x, out);
@@ -71,18 +72,46 @@ pub fn vectors(p: &Product, x: &[i8], out: &mut [i8], scratch: &mut [u32]) -> Op
         }
     }
     for (x, out) in x.chunks_exact(inputs).zip(out.chunks_exact_mut(outputs)) {
-        let pairs = scratch.get_mut(..p.depth / 2).and_then(|pairs| widen_one(x, pairs));
-        let vector = pairs.map_or(Vector::Bytes(x), Vector::Pairs);
-        let mut row = vector_product(p, 0, vector, out);
-        while row < outputs {
-            vector_slowly(p, row, x, out)?;
-            row = vector_product(p, row + 1, vector, out);
-        }
+        vector(p, x, out, scratch)?;
     }
     Some(())
 }
 
+/// [`vectors`] of one vector.
+#[inline(never)]
+pub fn vector(p: &Product, x: &[i8], out: &mut [i8], scratch: &mut [u32]) -> Option<()> {
+    let pairs = scratch.get_mut(..p.depth / 2).and_then(|pairs| widen_one(x, pairs));
+    let vector = pairs.map_or(Vector::Bytes(x), Vector::Pairs);
+    let mut row = vector_product(p, 0, vector, out);
+    while row < out.len() {
+        vector_slowly(p, row, x, out)?;
+        row = vector_product(p, row + 1, vector, out);
+    }
+    Some(())
+}
+
+/// [`fully_connected`] of one vector.
+pub fn vector_fully_connected(
+    p: &FullyConnected<i8>,
+    operands: Unary<'_, i8>,
+    w: &[i8],
+    scratch: &mut [u8],
+) -> Option<()> {
+    let product = prepare(&p.requant, p.inputs, w)?;
+    match operands {
+        Unary::Apart(x, out) => {
+            arch::vector(&product, x.get(..p.inputs)?, out.get_mut(..p.outputs)?, elements(scratch))
+        }
+        mut operands => {
+            let copy: &mut [i8] = elements(scratch.get_mut(..p.inputs)?);
+            copy.copy_from_slice(operands.x().get(..p.inputs)?);
+            arch::vector(&product, copy, operands.y().get_mut(..p.outputs)?, &mut [])
+        }
+    }
+}
+
 /// The results of a block: those that the fast loop leaves over one by one.
+#[inline(never)]
 fn block_results(p: &Product, block: &[u32], results: &mut [i8]) -> Option<()> {
     let mut row = block_product(p, 0, block, results);
     while row < p.requant.bias.len() {
@@ -143,15 +172,16 @@ fn block_slowly(p: &Product, row: usize, block: &[u32], out: &mut [i8]) -> Optio
         }
     }
     for (vector, sum) in sums.into_iter().enumerate() {
-        *out.get_mut(vector * outputs + row)? = p.requant.finish(sum, m);
+        *out.get_mut(vector * outputs + row)? = p.requant.output.rescale(sum, m);
     }
     Some(())
 }
 
 /// One row of a vector's product, whatever its factor and its length.
+#[cold]
 #[inline(never)]
 pub fn vector_slowly(p: &Product, row: usize, x: &[i8], out: &mut [i8]) -> Option<()> {
     let (w, bias, m) = p.row(row)?;
-    *out.get_mut(row)? = p.requant.finish(bias.wrapping_add(dot1(x, w)), m);
+    *out.get_mut(row)? = p.requant.output.rescale(bias.wrapping_add(dot1(x, w)), m);
     Some(())
 }

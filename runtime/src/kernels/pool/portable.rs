@@ -96,7 +96,7 @@ pub fn avg_pool2d<E: Element>(p: &Pool2d<E>, d: &Divisors, x: &[E], out: &mut [E
         let entry = if d.mult.len() == 1 { 0 } else { count.checked_sub(1)? };
         let m = Multiplier { mult: *d.mult.get(entry)?, shift: *d.shift.get(entry)? };
         for (value, &sum) in pixel.iter_mut().zip(sums.iter()) {
-            *value = p.output.finish(sum.requantize(m));
+            *value = p.output.rescale(sum, m);
         }
         Some(())
     })
