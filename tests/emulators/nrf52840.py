@@ -1,4 +1,4 @@
-"""Runs a firmware for the nRF52840 in unicorn: the core, the memories, and a model of the UARTE.
+"""Runs a firmware for the nRF52840 in unicorn: the core, the memories, and models of the UARTE and of the flash's controller.
 
     python nrf52840.py PACKAGES FLASH FRAMES OUTPUTS COUNTS RTT [BEGIN END]    >LOG
 
@@ -20,7 +20,7 @@ from unicorn.arm_const import UC_ARM_REG_PC, UC_ARM_REG_SP, UC_CPU_ARM_CORTEX_M4
 
 FLASH, FLASH_BYTES = 0x0000_0000, 1 << 20
 RAM, RAM_BYTES = 0x2000_0000, 256 << 10
-# Registers are memory, but for those of the UARTE: factory data, peripherals, pins, and the processor's own.
+# Registers are memory, but for tasks of the UARTE and the NVMC: factory data, peripherals, pins, and the processor's own.
 REGISTERS = [(0x1000_0000, 0x2000), (0x4000_0000, 0x2_0000), (0x5000_0000, 0x1000), (0xE000_E000, 0x1000)]
 
 # Product specification, section UARTE, registers from the address of UARTE0.
@@ -28,6 +28,10 @@ UARTE0 = 0x4000_2000
 STARTRX, STOPRX, STARTTX, STOPTX = 0x000, 0x004, 0x008, 0x00C
 ENDRX, ENDTX, RXTO, RXSTARTED, TXSTARTED, TXSTOPPED = 0x110, 0x120, 0x144, 0x14C, 0x150, 0x158
 RXD, TXD = 0x534, 0x544  # pointer, greatest count, count that was moved
+
+# Section NVMC: it is always ready, erases pages, and lets the processor write where the flash is erased.
+NVMC = 0x4001_E000
+READY, READYNEXT, ERASEPAGE, PAGE = 0x400, 0x408, 0x508, 4096
 
 # The longest time in microseconds without a byte, which only a firmware that failed needs.
 PATIENCE = 60_000_000
@@ -46,6 +50,7 @@ class Board:
     def __init__(self, flash, frames, rtt, begin=None, end=None):
         self.frames, self.outputs, self.log = frames, bytearray(), bytearray()
         self.rtt, self.begin, self.end = rtt, begin, end
+        self.fault = None
         self.waits, self.executed, self.opened, self.intervals, self.blocks = False, 0, None, [], {}
         self.core = core = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
         core.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M4)
@@ -55,6 +60,10 @@ class Board:
             core.mem_map(start, length)
         core.mem_write(FLASH, flash)
         core.hook_add(UC_HOOK_MEM_WRITE, self.uarte, begin=UARTE0, end=UARTE0 + 0xFFF)
+        for register in (READY, READYNEXT):
+            self.set_word(NVMC + register, 1)
+        core.hook_add(UC_HOOK_MEM_WRITE, self.erase, begin=NVMC + ERASEPAGE, end=NVMC + ERASEPAGE)
+        core.hook_add(UC_HOOK_MEM_WRITE, self.write_flash, begin=FLASH, end=FLASH + FLASH_BYTES - 1)
         if begin is not None:
             core.hook_add(UC_HOOK_BLOCK, self.block)
 
@@ -75,6 +84,16 @@ class Board:
         if count is None:
             count = self.blocks[address, size] = instructions(core.mem_read(address, size))
         self.executed += count
+
+    def erase(self, core, access, address, size, value, data):
+        core.mem_write(value, b"\xFF" * PAGE)
+
+    def write_flash(self, core, access, address, size, value, data):
+        """Flash cannot turn a 0 into a 1; nor can it write less than a word."""
+        old = self.word(address)
+        if size != 4 or (value & 0xFFFF_FFFF) & ~old:
+            self.fault = f"{value & 0xFFFF_FFFF:#x} is written to the flash at {address:#x}, where it holds {old:#x}"
+            core.emu_stop()
 
     def uarte(self, core, access, address, size, value, data):
         """A task: what it does is done at once, and its events are set."""
@@ -112,15 +131,14 @@ class Board:
     def run(self):
         stack, start = struct.unpack("<2I", self.core.mem_read(FLASH, 8))
         self.core.reg_write(UC_ARM_REG_SP, stack)
-        fault = None
         try:
             self.core.emu_start(start | 1, 0xFFFF_FFFF, timeout=PATIENCE)
         except UcError as error:
-            fault = error
+            self.fault = self.fault or error
         self.take_log()
-        if self.waits:
+        if self.waits and not self.fault:
             return None
-        return f"{fault or 'neither takes nor gives a byte'}, at {self.core.reg_read(UC_ARM_REG_PC):#x}"
+        return f"{self.fault or 'neither takes nor gives a byte'}, at {self.core.reg_read(UC_ARM_REG_PC):#x}"
 
 
 def main(flash, frames, outputs, counts, *addresses):

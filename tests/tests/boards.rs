@@ -34,6 +34,9 @@ use tempfile::TempDir;
 const IMAGES: usize = 100;
 /// How many of them in emulators that are much slower than QEMU.
 const FEW_IMAGES: usize = 25;
+/// Bytes of an image, and of the output for it.
+const PIXELS: usize = 28 * 28;
+const CLASSES: usize = 10;
 
 #[test]
 fn mps2_an386() {
@@ -207,7 +210,7 @@ fn compared_step_by_step() {
     let path = model();
     let file = AlignedBytes::from(fs::read(&path).expect("the shipped model").as_slice());
     let model = Model::verify(&file).expect("it is valid");
-    let input: Vec<u8> = workload().0[..784].iter().map(|value| value.cast_unsigned()).collect();
+    let input: Vec<u8> = workload().0[..PIXELS].iter().map(|value| value.cast_unsigned()).collect();
     for name in ["mps2-an386", "mps3-an547", "microbit", "riscv-virt-imac", "rp2040"] {
         let (board, what) = (board(name), format!("comparing on {name}"));
         let has_hal = matches!(board.emulator, Emulator::Script { .. });
@@ -388,12 +391,53 @@ fn a_model_is_pushed_to_a_board_and_runs() {
     assert_same(name, &found.into_iter().map(u8::cast_signed).collect::<Vec<_>>(), &expected);
 }
 
+/// The nRF52840 verifies the signature of a model in its slots, runs its self-test, marks it and runs it, in place of the
+/// firmware's own.
+#[test]
+fn a_model_in_a_slot_runs_on_the_nrf52840() {
+    const NAME: &str = "nrf52840-dk";
+    let what = "a model in a slot of the nRF52840";
+    let emulated = board(NAME);
+    if !slow(what) || !available(what, board::availability(emulated)) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = folder.path().join("key.pub");
+    let signing = SigningKey::from_bytes(&[5; 32]);
+    fs::write(&key, update::key::public_text(&signing)).expect("a file");
+    let hardware = board::hardware_by_name(NAME).expect("it is in the table");
+    let firmware =
+        board::build_hardware(hardware, &model(), Kind::Slots(&key)).unwrap_or_else(|error| panic!("{error:#}"));
+
+    // Another model, with the same operators.
+    let other = root().join("models/lightcnn-fashion/model.teff");
+    let signed = update::sign(&fs::read(&other).expect("the shipped model"), 7, &signing).expect("it is signed");
+    let slots = hardware.slots.expect("it has slots");
+    let image = update::image(&signed, &signing.verifying_key().to_bytes(), slots).expect("it fits");
+    let (mut frames, mut expected) = workload_of(&other);
+    frames.truncate(PIXELS);
+    expected.truncate(CLASSES);
+    let run = board::run_with_flash(emulated, &firmware, slots.address as usize, &image, &frames)
+        .unwrap_or_else(|error| panic!("{error:#}"));
+    assert!(run.log.iter().any(|line| line == "INFO model slots: version 7"), "{}", run.log.join("\n"));
+    assert_same(NAME, &run.outputs, &expected);
+
+    // One that another key signed is left alone.
+    let stranger = SigningKey::from_bytes(&[6; 32]);
+    let signed = update::sign(&fs::read(&other).expect("the shipped model"), 8, &stranger).expect("it is signed");
+    let image = update::image(&signed, &stranger.verifying_key().to_bytes(), slots).expect("it fits");
+    let (_, mut own) = workload();
+    own.truncate(CLASSES);
+    let run = board::run_with_flash(emulated, &firmware, slots.address as usize, &image, &frames)
+        .unwrap_or_else(|error| panic!("{error:#}"));
+    assert_same(NAME, &run.outputs, &own);
+}
+
 /// Frames come over the serial line and outputs go back on it, on each memory map of the MPS2 and MPS3 boards.
 #[test]
 fn frames_come_over_the_serial_line() {
     let (frames, expected) = workload();
     let frames: Vec<u8> = frames.into_iter().map(i8::cast_unsigned).collect();
-    let (frame, output) = (frames.len() / IMAGES, expected.len() / IMAGES);
     for name in ["mps2-an386", "mps2-an505", "mps3-an547"] {
         let board = board(name);
         if !available(&format!("frames over the serial line of {name}"), board::availability(board)) {
@@ -404,7 +448,7 @@ fn frames_come_over_the_serial_line() {
         let found = connect(&folder.path().join("line")).and_then(|mut line| {
             line.set_read_timeout(Some(Duration::from_secs(120)))?;
             let mut found = vec![0; expected.len()];
-            for (frame, output) in frames.chunks(frame).zip(found.chunks_mut(output)) {
+            for (frame, output) in frames.chunks(PIXELS).zip(found.chunks_mut(CLASSES)) {
                 line.write_all(frame)?;
                 line.read_exact(output)?;
             }
@@ -492,8 +536,8 @@ fn on_board(name: &str) {
         Emulator::Qemu { .. } => (IMAGES, true),
         Emulator::Script { .. } => (FEW_IMAGES, false),
     };
-    frames.truncate(frames.len() / IMAGES * images);
-    expected.truncate(expected.len() / IMAGES * images);
+    frames.truncate(PIXELS * images);
+    expected.truncate(CLASSES * images);
     let firmware = board::build(board, &model()).unwrap_or_else(|error| panic!("{error:#}"));
     let run = board::run(board, &firmware, &frames).unwrap_or_else(|error| panic!("{error:#}"));
     assert_same(name, &run.outputs, &expected);
@@ -530,10 +574,15 @@ fn model() -> PathBuf {
 
 /// The first test images as the model wants them, and the outputs that this machine computes for them.
 fn workload() -> (Vec<i8>, Vec<i8>) {
+    workload_of(&model())
+}
+
+/// [`workload`] of the model at `path`, which takes the same images.
+fn workload_of(path: &Path) -> (Vec<i8>, Vec<i8>) {
+    let file = AlignedBytes::from(fs::read(path).expect("the model is there").as_slice());
     let path = root().join("models/lightcnn-mnist/test-300.npz");
     let mut archive = NpzReader::new(File::open(path).expect("the images are there")).expect("an npz file");
     let images: Array4<u8> = archive.by_name("x.npy").expect("images");
-    let file = AlignedBytes::from(fs::read(model()).expect("the model is there").as_slice());
     let model = Model::verify(&file).expect("the model is valid");
     let mut memory = AlignedBytes::zeroed(model.memory_len());
     let mut session = Session::new(&model, &mut memory).expect("the memory is large enough");
@@ -556,8 +605,7 @@ fn crc(outputs: &[i8]) -> u32 {
 /// That all bytes are the same; names the first image of which they are not.
 fn assert_same(place: &str, found: &[i8], expected: &[i8]) {
     assert_eq!(found.len(), expected.len(), "{place}: bytes of output");
-    let width = expected.len() / IMAGES;
-    for (image, (found, expected)) in found.chunks(width).zip(expected.chunks(width)).enumerate() {
+    for (image, (found, expected)) in found.chunks(CLASSES).zip(expected.chunks(CLASSES)).enumerate() {
         assert_eq!(found, expected, "{place}, image {image}: not the bits of this machine");
     }
 }

@@ -7,7 +7,7 @@
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::count::{self, Count};
 use super::{Board, Elf, Emulator, log, process};
@@ -36,7 +36,18 @@ pub struct BoardRun {
 /// # Errors
 /// If the emulator cannot run, or the firmware does not end well; the message holds its log.
 pub fn run(board: &Board, firmware: &Elf, frames: &[i8]) -> Result<BoardRun> {
-    let run = run_binary(board, firmware, frames)?;
+    outputs_of(run_binary(board, firmware, frames)?)
+}
+
+/// [`run`] with more in the board's flash than the firmware: `bytes` at `offset`, such as its model slots.
+///
+/// # Errors
+/// As [`run`]; and if the emulator is QEMU, which loads a firmware and no flash.
+pub fn run_with_flash(board: &Board, firmware: &Elf, offset: usize, bytes: &[u8], frames: &[i8]) -> Result<BoardRun> {
+    outputs_of(emulate(board, firmware, Some((offset, bytes)), frames)?)
+}
+
+fn outputs_of(run: ProgramRun) -> Result<BoardRun> {
     match run.outputs {
         Some(outputs) => Ok(BoardRun { outputs, log: run.log, instructions: run.instructions }),
         None => bail!("the firmware wrote no outputs; its log:\n{}", run.log.join("\n")),
@@ -59,6 +70,10 @@ pub struct ProgramRun {
 /// # Errors
 /// As [`run`], but for outputs.
 pub fn run_binary(board: &Board, program: &Elf, frames: &[i8]) -> Result<ProgramRun> {
+    emulate(board, program, None, frames)
+}
+
+fn emulate(board: &Board, program: &Elf, beside: Option<(usize, &[u8])>, frames: &[i8]) -> Result<ProgramRun> {
     let folder = tempfile::tempdir().context("cannot make a folder for the run")?;
     let write = |name: &str, bytes: &[u8]| {
         fs::write(folder.path().join(name), bytes).with_context(|| format!("cannot write {name}"))
@@ -70,6 +85,7 @@ pub fn run_binary(board: &Board, program: &Elf, frames: &[i8]) -> Result<Program
     emulator.current_dir(folder.path());
     match board.emulator {
         Emulator::Qemu { program: qemu, .. } => {
+            ensure!(beside.is_none(), "QEMU loads a firmware, and nothing beside it");
             emulator
                 .args(["-nographic", "-monitor", "none", "-serial", "none", "-no-reboot", "-icount", "shift=0"])
                 .args(["-semihosting-config", &format!("enable=on,target=native,arg={FRAMES},arg={OUTPUTS}")])
@@ -79,7 +95,13 @@ pub fn run_binary(board: &Board, program: &Elf, frames: &[i8]) -> Result<Program
             }
         }
         Emulator::Script { .. } => {
-            write(FLASH, &program.flash_image()?)?;
+            let mut flash = program.flash_image()?;
+            if let Some((offset, bytes)) = beside {
+                ensure!(flash.len() <= offset, "the firmware reaches into what is beside it in the flash");
+                flash.resize(offset, 0xFF);
+                flash.extend_from_slice(bytes);
+            }
+            write(FLASH, &flash)?;
             emulator.args([FLASH, FRAMES, OUTPUTS, COUNTS]);
             let log = program.address("_SEGGER_RTT").context("the firmware has no log over RTT")?;
             let marks = ["bench_begin", "bench_end"].map(|mark| program.address(mark));

@@ -47,7 +47,7 @@ pub(crate) use build::cargo;
 pub use build::{Kind, build, build_binary, build_comparing, build_hardware};
 pub use count::Count;
 pub use elf::{Elf, Size};
-pub use emulate::{BoardRun, ProgramRun, run, run_binary};
+pub use emulate::{BoardRun, ProgramRun, run, run_binary, run_with_flash};
 pub use emulator::Emulator;
 pub use hardware::{Flasher, HARDWARE, Hardware, hardware_by_name};
 pub use repository::repository;
