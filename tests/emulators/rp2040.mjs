@@ -57,7 +57,10 @@ const bits = (value) => (singles.setFloat32(0, value), singles.getUint32(0));
 const absent = () => {
   throw new Error(`the firmware calls a function of the boot ROM that is not here, from 0x${mcu.core.LR.toString(16)}`);
 };
-const FUNCTIONS = { MS: set, S4: set, MC: copy, C4: copy };
+const ones = (value) => (value === 0 ? 0 : (value & 1) + ones(value >>> 1));
+const leadingZeros = (value) => Math.clz32(value);
+const trailingZeros = (value) => (value === 0 ? 32 : 31 - Math.clz32(value & -value));
+const FUNCTIONS = { MS: set, S4: set, MC: copy, C4: copy, P3: ones, L3: leadingZeros, T3: trailingZeros };
 /** The table SF begins with add, subtract, multiply and divide. */
 const SINGLES = [
   (a, b) => bits(single(a) + single(b)),
