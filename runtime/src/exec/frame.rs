@@ -251,14 +251,21 @@ impl<'f, 'm> Frame<'f, 'm> {
         X: FromBytes + Immutable + KnownLayout,
         Y: FromBytes + IntoBytes + KnownLayout,
     {
+        let (x, y, scratch) = self.unary_bytes(x_slot)?;
+        Some((<[X]>::ref_from_bytes(x).ok()?, <[Y]>::mut_from_bytes(y).ok()?, scratch))
+    }
+
+    /// The bytes of input `x_slot`, constant or not, of output 0 and of the scratch memory: once for all types.
+    #[inline(never)]
+    fn unary_bytes(&mut self, x_slot: usize) -> Option<Apart<'_, u8, u8>> {
         let (x, y) = (self.step.input(x_slot)?, self.step.output(0)?);
         let ranges = [memory_range(&x), memory_range(&y), self.scratch_range()?];
-        let [x_bytes, y_bytes, scratch] = self.memory.get_disjoint_mut(ranges).ok()?;
+        let [x_bytes, y, scratch] = self.memory.get_disjoint_mut(ranges).ok()?;
         let x = match x.storage {
             Storage::Constant => self.step.model.constant(&x)?,
-            Storage::Pool(_) => <[X]>::ref_from_bytes(x_bytes).ok()?,
+            Storage::Pool(_) => x_bytes,
         };
-        Some((x, <[Y]>::mut_from_bytes(y_bytes).ok()?, scratch))
+        Some((x, y, scratch))
     }
 
     fn try_apart<Y>(&mut self) -> Option<(Inputs<'_, 'm>, &mut [Y], &mut [u8])>

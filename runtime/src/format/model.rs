@@ -143,6 +143,7 @@ impl<'m> Model<'m> {
     }
 
     /// Tensor `index`.
+    #[inline(never)]
     pub fn tensor(&self, index: usize) -> Option<Tensor<'m>> {
         let d = self.sections.tensors.get(index)?;
         let start = usize::try_from(d.shape_start).ok()?;
@@ -183,11 +184,17 @@ impl<'m> Model<'m> {
 
     /// The constant elements of `tensor`.
     pub fn constant<T: FromBytes + Immutable + KnownLayout>(&self, tensor: &Tensor<'_>) -> Option<&'m [T]> {
+        <[T]>::ref_from_bytes(self.constant_bytes(tensor)?).ok()
+    }
+
+    /// [`Model::constant`], once for all types.
+    #[inline(never)]
+    fn constant_bytes(&self, tensor: &Tensor<'_>) -> Option<&'m [u8]> {
         if tensor.storage != Storage::Constant {
             return None;
         }
         let end = tensor.offset.checked_add(tensor.byte_len())?;
-        <[T]>::ref_from_bytes(self.sections.weights.get(tensor.offset..end)?).ok()
+        self.sections.weights.get(tensor.offset..end)
     }
 
     /// Number of steps.
@@ -306,11 +313,13 @@ pub struct StepView<'m> {
 
 impl<'m> StepView<'m> {
     /// Input operand `slot`.
+    #[inline(never)]
     pub fn input(&self, slot: usize) -> Option<Tensor<'m>> {
         self.model.tensor(usize::from(*self.inputs.get(slot)?))
     }
 
     /// Output operand `slot`.
+    #[inline(never)]
     pub fn output(&self, slot: usize) -> Option<Tensor<'m>> {
         self.model.tensor(usize::from(*self.outputs.get(slot)?))
     }

@@ -178,19 +178,28 @@ pub(in crate::kernels) fn broadcast<E: Element>(
     let Axis { len, stride: [a_stride, b_stride] } = nest.row();
     for (y, [a_at, b_at]) in y.chunks_exact_mut(len.max(1)).zip(nest.rows([0, 0])) {
         let (a, b) = (row(a, a_at, a_stride, y.len())?, row(b, b_at, b_stride, y.len())?);
-        match (a, b) {
-            (Row::Each(a), Row::Each(b)) => y.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b)),
-            (Row::Each(a), Row::All(b)) => y.iter_mut().zip(a).for_each(|(y, &a)| *y = f(a, b)),
-            (Row::Each(a), Row::InPlace) => y.iter_mut().zip(a).for_each(|(y, &a)| *y = f(a, *y)),
-            (Row::All(a), Row::Each(b)) => y.iter_mut().zip(b).for_each(|(y, &b)| *y = f(a, b)),
-            (Row::All(a), Row::All(b)) => y.fill(f(a, b)),
-            (Row::All(a), Row::InPlace) => y.iter_mut().for_each(|y| *y = f(a, *y)),
-            (Row::InPlace, Row::Each(b)) => y.iter_mut().zip(b).for_each(|(y, &b)| *y = f(*y, b)),
-            (Row::InPlace, Row::All(b)) => y.iter_mut().for_each(|y| *y = f(*y, b)),
-            (Row::InPlace, Row::InPlace) => y.iter_mut().for_each(|y| *y = f(*y, *y)),
+        // One loop for all: what is repeated, or stands where the result goes, is copied first.
+        let (mut a_run, mut b_run) = ([E::MIN; RUN], [E::MIN; RUN]);
+        for (at, y) in (0..).step_by(RUN).zip(y.chunks_mut(RUN)) {
+            let (a, b) = (run(&a, at, y, &mut a_run)?, run(&b, at, y, &mut b_run)?);
+            y.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b));
         }
     }
     Some(())
+}
+
+/// Elements that [`broadcast`] works on at once.
+const RUN: usize = 32;
+
+/// The elements of an operand's row from `at` on that meet `y`, if need be copied to `to`.
+#[inline(always)]
+fn run<'a, E: Element>(row: &Row<'a, E>, at: usize, y: &[E], to: &'a mut [E; RUN]) -> Option<&'a [E]> {
+    match *row {
+        Row::Each(x) => return x.get(at..)?.get(..y.len()),
+        Row::All(x) => to.fill(x),
+        Row::InPlace => to.iter_mut().zip(y).for_each(|(to, &y)| *to = y),
+    }
+    to.get(..y.len())
 }
 
 /// The `len` elements of operand `x` from `at` on, the same one again and again if `stride` is 0.
