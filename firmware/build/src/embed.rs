@@ -122,7 +122,7 @@ mod tests {
         let small = Budget { flash: file.len() - 1, ..ROOMY };
         let error = embed(&file, small).expect_err("one byte is missing");
         assert_eq!(error, EmbedError::Flash { needed: file.len(), budget: file.len() - 1 });
-        assert!(error.to_string().ends_with("1 bytes too many"), "{error}");
+        assert!(error.to_string().contains("1 bytes too many"), "{error}");
 
         let memory_len = embed(&file, ROOMY).expect("the model is valid").memory_len;
         let small = Budget { ram: memory_len - 1, ..ROOMY };

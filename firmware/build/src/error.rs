@@ -41,8 +41,10 @@ pub enum Error {
     #[error("{variable} is not set: it names the public key of those who may sign models for the slots", variable = crate::KEY_VARIABLE)]
     NoKey,
     /// The model cannot be embedded.
-    #[error("model {path}: {cause}")]
+    #[error("{firmware}: model {path}: {cause}")]
     Model {
+        /// The package whose build script is running: the board's, or one made from it.
+        firmware: String,
         /// The file.
         path: PathBuf,
         /// Why not.
@@ -66,7 +68,11 @@ pub enum EmbedError {
     #[error("{0}")]
     Invalid(VerifyError),
     /// The file is too large.
-    #[error("needs {needed} bytes of flash, this board gives a model {budget}: {} bytes too many", needed - budget)]
+    #[error(
+        "needs {needed} bytes of flash, this board gives a model {budget}: {} bytes too many; convert a smaller model, or \
+         build for a board with more flash",
+        needed - budget
+    )]
     Flash {
         /// Bytes of the file.
         needed: usize,
@@ -74,7 +80,11 @@ pub enum EmbedError {
         budget: usize,
     },
     /// Arena and state are too large.
-    #[error("needs {needed} bytes of RAM, this board gives a model {budget}: {} bytes too many", needed - budget)]
+    #[error(
+        "needs {needed} bytes of RAM, this board gives a model {budget}: {} bytes too many; convert it with smaller inputs \
+         (--input) or 8-bit activations, or build for a board with more RAM",
+        needed - budget
+    )]
     Ram {
         /// Bytes of arena and state.
         needed: usize,

@@ -69,7 +69,8 @@ fn try_firmware(model: &Path, budget: Budget) -> Result<(), Error> {
     println!("cargo::rustc-link-search={}", variable("CARGO_MANIFEST_DIR")?.display());
 
     let file = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-    let embedding = embed(&file, budget).map_err(|cause| Error::Model { path, cause })?;
+    let firmware = env::var("CARGO_PKG_NAME").map_err(|_| Error::NoBuildScript { variable: "CARGO_PKG_NAME" })?;
+    let embedding = embed(&file, budget).map_err(|cause| Error::Model { firmware, path, cause })?;
     let out = variable("OUT_DIR")?;
     write(&out.join("model.teff"), &file)?;
     let mut source = embedding.source;
