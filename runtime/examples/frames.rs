@@ -1,13 +1,14 @@
 //! `frames MODEL FRAMES OUTPUTS`: runs a model on each frame of a file.
 //!
 //! A frame is the bytes of the model's first input, already quantized; nothing stands between frames. The bytes of
-//! the first output go to OUTPUTS in the same way. The CRC-32 of all outputs is printed, to compare with a board's.
+//! the first output go to OUTPUTS in the same way. The CRC-32 of all outputs is printed, to compare with a board's,
+//! and the instructions that the kernels were chosen for.
 
 use std::error::Error;
 use std::process::ExitCode;
 use std::{env, fs};
 
-use teff::{Model, SelfTestError, Session, crc32};
+use teff::{Model, SelfTestError, Session, arch, crc32};
 use zerocopy::IntoBytes;
 
 fn main() -> ExitCode {
@@ -53,7 +54,8 @@ fn run(model: &str, frames: &str, outputs: &str) -> Result<String, Box<dyn Error
         results.extend_from_slice(session.output(0)?);
     }
     fs::write(outputs, &results).map_err(|error| format!("{outputs}: {error}"))?;
-    Ok(format!("{} frames, output CRC-32 {:08x}", bytes.len() / frame_len, crc32(&results)))
+    let (count, crc) = (bytes.len() / frame_len, crc32(&results));
+    Ok(format!("{count} frames, output CRC-32 {crc:08x}, by {}", arch::instructions()))
 }
 
 /// Room for `len` bytes that starts at a multiple of 16, as model files and session memory must.

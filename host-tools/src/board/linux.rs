@@ -52,7 +52,18 @@ pub fn build(example: &str) -> Result<PathBuf> {
     let mut cargo = cargo();
     cargo
         .current_dir(repository()?)
-        .args(["build", "--release", "--package", "teff", "--example", example, "--target", TARGET])
+        .args([
+            "build",
+            "--release",
+            "--package",
+            "teff",
+            "--features",
+            "std",
+            "--example",
+            example,
+            "--target",
+            TARGET,
+        ])
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER)
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static");
     build_artifact(&mut cargo, example)

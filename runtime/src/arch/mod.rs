@@ -5,6 +5,10 @@
 
 use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+pub mod aarch64;
+#[cfg(any(teff_core = "v6m", all(target_arch = "aarch64", target_feature = "neon")))]
+mod alike;
 #[cfg(teff_core = "dsp")]
 #[macro_use]
 mod asm;
@@ -81,7 +85,23 @@ pub use crate::kernels::linear::dsp::{vector, vectors};
 #[cfg(teff_mve)]
 pub use mve::{vectors, vectors as vector};
 #[cfg(teff_core = "v6m")]
-pub use {v6m_planes::gather_plane, v6m_results::vector_rounding};
+pub use v6m_planes::gather_plane;
+
+/// The instructions that the products of the int8 kernels were chosen for, here and now.
+pub fn instructions() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    return x86::instructions();
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    return aarch64::instructions();
+    #[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))))]
+    if cfg!(teff_mve) {
+        "MVE"
+    } else if cfg!(teff_core = "dsp") {
+        "DSP"
+    } else {
+        "plain"
+    }
+}
 
 /// Whether matrix products are fastest for blocks of vectors.
 pub const VECTOR_BLOCKS: bool = cfg!(not(teff_mve));
@@ -160,17 +180,19 @@ fn tile3x3_plain(
 }
 
 /// How the kernels in assembler round with all of these shifts, if they do: asked once for many results.
-#[cfg(not(any(teff_mve, teff_core = "v6m")))]
+#[cfg(not(any(teff_mve, teff_core = "v6m", all(target_arch = "aarch64", target_feature = "neon"))))]
 pub const fn vector_rounding(_shifts: &[u8]) -> Option<Rounding> {
     None
 }
 
+#[cfg(any(teff_core = "v6m", all(target_arch = "aarch64", target_feature = "neon")))]
+pub use alike::vector_rounding;
 #[cfg(teff_mve)]
 pub use mve::vector_rounding;
 
 /// Results of an int8 vector and rows of weights, from output channel `first` on, four at a time: how many there are.
 /// `rounding` is what [`vector_rounding`] says of all shifts.
-#[cfg_attr(not(teff_core = "v6m"), allow(unused_variables))]
+#[cfg_attr(not(any(teff_core = "v6m", all(target_arch = "aarch64", target_feature = "neon"))), allow(unused_variables))]
 #[inline(always)]
 pub fn row_quads(
     requant: &PerChannel<i8>,
@@ -182,6 +204,10 @@ pub fn row_quads(
 ) -> usize {
     #[cfg(teff_core = "v6m")]
     if let Some(done) = rounding.and_then(|rounding| v6m_results::row_quads(requant, rounding, first, x, w, out)) {
+        return done;
+    }
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    if let Some(done) = rounding.and_then(|rounding| aarch64::row_quads(requant, rounding, first, x, w, out)) {
         return done;
     }
     0

@@ -1,7 +1,8 @@
 //! Armv6-M: 3×3 depthwise convolution in a plane, and copies.
 #![allow(unsafe_code)]
 
-use super::v6m_results::{clamped, first, last, once, product, rounded, tflite};
+use super::alike::{first, last};
+use super::v6m_results::{clamped, once, product, rounded, tflite};
 use crate::fixed::{Multiplier, Rounding};
 use crate::kernels::Output;
 use crate::kernels::conv::planar::{Channel, Outputs, gather_fits};

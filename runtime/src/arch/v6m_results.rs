@@ -5,30 +5,8 @@
 #![allow(unsafe_code)]
 
 use super::v6m::{four_products, four_sums}; // the second names the first
-use crate::fixed::{MAX_SHIFT, Rounding, TFLITE_FLAG};
+use crate::fixed::Rounding;
 use crate::kernels::PerChannel;
-
-/// How the assembler rounds with all of these shifts, if it does.
-pub fn vector_rounding(shifts: &[u8]) -> Option<Rounding> {
-    let (min, max) = shifts.iter().fold((u8::MAX, 0), |(min, max), &shift| (min.min(shift), max.max(shift)));
-    let within = |rounding| first(rounding) <= min && max <= last(rounding);
-    [Rounding::Once, Rounding::TfLite].into_iter().find(|&rounding| within(rounding))
-}
-
-/// The smallest shift that the assembler knows: what it shifts by is that much less, and one more at the end.
-pub(super) const fn first(rounding: Rounding) -> u8 {
-    match rounding {
-        Rounding::Once => 33,
-        Rounding::TfLite => TFLITE_FLAG + 32,
-    }
-}
-
-pub(super) const fn last(rounding: Rounding) -> u8 {
-    match rounding {
-        Rounding::Once => MAX_SHIFT,
-        Rounding::TfLite => TFLITE_FLAG + MAX_SHIFT,
-    }
-}
 
 /// `acc = acc · factor`: the bits from 32 up of all but one product of halves in $acc, and bits 16 up of the rest in $lo.
 /// The factor's lower half is in $b, unsigned, its upper half in $c; $b and $tmp are spoilt.
@@ -112,7 +90,7 @@ struct Rows {
 }
 
 /// The result of the row whose sum is in $sum; r1, r2, r3 point to results, factors and shifts, r12 to [`Rows`]. $first is
-/// [`first`].
+/// [`super::alike::first`].
 macro_rules! row_result {
     ($sum:literal, $at:literal, $word:literal, $round:ident, $first:literal) => {
         concat!(

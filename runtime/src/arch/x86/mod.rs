@@ -21,3 +21,12 @@ pub fn avx2() -> bool {
     #[cfg(not(any(test, feature = "std")))]
     cfg!(target_feature = "avx2")
 }
+
+/// See [`super::instructions`].
+pub fn instructions() -> &'static str {
+    match (vnni::vnni(), avx2()) {
+        (true, _) => "AVX-512 with VNNI",
+        (false, true) => "AVX2",
+        (false, false) => "plain",
+    }
+}
