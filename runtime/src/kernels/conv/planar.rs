@@ -268,7 +268,7 @@ pub fn tile3x3_plain(
             let ([a0, a1, a2, ..], [b0, b1, b2, ..], [c0, c1, c2, ..]) = (values, a, b) else { return None };
             let x = [a0, a1, a2, b0, b1, b2, c0, c1, c2];
             let sum = x.into_iter().zip(w).fold(channel.bias, |sum, (&x, w)| sum.wrapping_add(i32::from(x) * w));
-            *pixel.first_mut()? = channel.output.rescale(sum, channel.m);
+            *pixel.first_mut()? = channel.output.finish(crate::fixed::requantize(sum, channel.m));
         }
     }
     Some(())
