@@ -5,4 +5,8 @@ fn main() {
     for script in ["--nmagic", "-Tlink.x", "-Tdefmt.x"] {
         println!("cargo::rustc-link-arg-bins={script}");
     }
+    // After the script whose sections it speaks of.
+    if cfg!(feature = "slots") {
+        teff_build::slots(teff_build::Slots { address: 0x1010_0000, len: 1 << 20, ram: 192 << 10 });
+    }
 }

@@ -61,6 +61,41 @@ const ones = (value) => (value === 0 ? 0 : (value & 1) + ones(value >>> 1));
 const leadingZeros = (value) => Math.clz32(value);
 const trailingZeros = (value) => (value === 0 ? 32 : 31 - Math.clz32(value & -value));
 const FUNCTIONS = { MS: set, S4: set, MC: copy, C4: copy, P3: ones, L3: leadingZeros, T3: trailingZeros };
+// Writing the flash, data sheet section 2.8.3.1.3. From `exit` to `enter` the processor cannot read it.
+const PAGE = 256, SECTOR = 4096, RAM = 0x20000000, XIP = 0x10000000;
+let connected = false, flushed = true, readable = true;
+const whole = (unit, ...numbers) => {
+  if (readable || numbers.some((number) => number % unit)) throw new Error(`the flash cannot be written so: ${numbers}`);
+  flushed = false;
+};
+/** In place of the methods of the processor's bus, for data and instructions. */
+const guarded = Object.fromEntries(['readUint32', 'readUint16', 'readUint8'].map((name) => [name, (address) => {
+  if (address >= XIP && address < RAM) throw new Error(`0x${address.toString(16)} is read while the flash is written`);
+  return Object.getPrototypeOf(mcu)[name].call(mcu, address);
+}]));
+const connect = () => (connected = true, 0);
+const exit = () => {
+  if (!connected) throw new Error('the flash is not connected');
+  readable = false;
+  Object.assign(mcu, guarded);
+  return 0;
+};
+const erase = (at, length) => (whole(SECTOR, at, length), mcu.flash.fill(0xff, at, at + length), 0);
+const program = (at, from, length) => {
+  whole(PAGE, at, length);
+  if (from < RAM) throw new Error('what is programmed is not in RAM');
+  bytes(from, length).forEach((byte, i) => (mcu.flash[at + i] &= byte));
+  return 0;
+};
+const flush = () => (flushed = true, 0);
+const enter = () => {
+  if (!flushed) throw new Error('the cache still has what was in the flash');
+  connected = false;
+  readable = true;
+  Object.keys(guarded).forEach((name) => delete mcu[name]);
+  return 0;
+};
+Object.assign(FUNCTIONS, { IF: connect, EX: exit, RE: erase, RP: program, FC: flush, CX: enter });
 /** The table SF begins with add, subtract, multiply and divide. */
 const SINGLES = [
   (a, b) => bits(single(a) + single(b)),

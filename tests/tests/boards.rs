@@ -393,21 +393,31 @@ fn a_model_is_pushed_to_a_board_and_runs() {
     assert_same(name, &found.into_iter().map(u8::cast_signed).collect::<Vec<_>>(), &expected);
 }
 
-/// The nRF52840 verifies the signature of a model in its slots, runs its self-test, marks it and runs it, in place of the
-/// firmware's own.
 #[test]
 fn a_model_in_a_slot_runs_on_the_nrf52840() {
-    const NAME: &str = "nrf52840-dk";
-    let what = "a model in a slot of the nRF52840";
-    let emulated = board(NAME);
-    if !slow(what) || !available(what, board::availability(emulated)) {
+    model_in_a_slot("nrf52840-dk", 0);
+}
+
+/// Here the firmware marks the model through functions of the boot ROM, while which nothing may come from the flash:
+/// `tests/emulators/rp2040.mjs` sees to it.
+#[test]
+fn a_model_in_a_slot_runs_on_the_rp2040() {
+    model_in_a_slot("rp2040", 0x1000_0000);
+}
+
+/// A board whose flash begins at `flash` verifies the signature of a model in its slots, runs its self-test, marks it and runs
+/// it, in place of the firmware's own.
+fn model_in_a_slot(name: &str, flash: usize) {
+    let what = format!("a model in a slot of {name}");
+    let emulated = board(name);
+    if !slow(&what) || !available(&what, board::availability(emulated)) {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
     let key = folder.path().join("key.pub");
     let signing = SigningKey::from_bytes(&[5; 32]);
     fs::write(&key, update::key::public_text(&signing)).expect("a file");
-    let hardware = board::hardware_by_name(NAME).expect("it is in the table");
+    let hardware = board::hardware_by_name(name).expect("it is in the table");
     let firmware =
         board::build_hardware(hardware, &model(), Kind::Slots(&key)).unwrap_or_else(|error| panic!("{error:#}"));
 
@@ -419,10 +429,10 @@ fn a_model_in_a_slot_runs_on_the_nrf52840() {
     let (mut frames, mut expected) = workload_of(&other);
     frames.truncate(PIXELS);
     expected.truncate(CLASSES);
-    let run = board::run_with_flash(emulated, &firmware, slots.address as usize, &image, &frames)
+    let run = board::run_with_flash(emulated, &firmware, slots.address as usize - flash, &image, &frames)
         .unwrap_or_else(|error| panic!("{error:#}"));
     assert!(run.log.iter().any(|line| line == "INFO model slots: version 7"), "{}", run.log.join("\n"));
-    assert_same(NAME, &run.outputs, &expected);
+    assert_same(name, &run.outputs, &expected);
 
     // One that another key signed is left alone.
     let stranger = SigningKey::from_bytes(&[6; 32]);
@@ -430,9 +440,9 @@ fn a_model_in_a_slot_runs_on_the_nrf52840() {
     let image = update::image(&signed, &stranger.verifying_key().to_bytes(), slots).expect("it fits");
     let (_, mut own) = workload();
     own.truncate(CLASSES);
-    let run = board::run_with_flash(emulated, &firmware, slots.address as usize, &image, &frames)
+    let run = board::run_with_flash(emulated, &firmware, slots.address as usize - flash, &image, &frames)
         .unwrap_or_else(|error| panic!("{error:#}"));
-    assert_same(NAME, &run.outputs, &own);
+    assert_same(name, &run.outputs, &own);
 }
 
 /// Frames come over the serial line and outputs go back on it, on each memory map of the MPS2 and MPS3 boards.

@@ -6,6 +6,8 @@
 
 use defmt_rtt as _;
 
+#[cfg(feature = "rom-flash")]
+pub mod rom_flash;
 mod serial;
 #[cfg(feature = "slots")]
 pub mod slots;

@@ -3,7 +3,10 @@
 //! Frames come in on GPIO 1 and outputs go out on GPIO 0 (UART0, 115200 baud); the LED is lit while the model runs.
 #![no_std]
 #![no_main]
-#![allow(unsafe_code)] // link_section only: no block of unsafe code.
+#![allow(unsafe_code)] // link_section only: no block of unsafe code here.
+
+#[cfg(feature = "slots")]
+mod slots;
 
 use rp2040_hal::clocks::{Clock, init_clocks_and_plls};
 use rp2040_hal::gpio::Pins;
@@ -26,8 +29,12 @@ mod model {
     include!(concat!(env!("OUT_DIR"), "/model.rs"));
 }
 
-static MEMORY: ConstStaticCell<teff::Aligned<[u8; model::MEMORY_LEN]>> =
-    ConstStaticCell::new(teff::Aligned([0; model::MEMORY_LEN]));
+#[cfg(not(feature = "slots"))]
+use model::MEMORY_LEN;
+#[cfg(feature = "slots")]
+use slots::MEMORY_LEN;
+
+static MEMORY: ConstStaticCell<teff::Aligned<[u8; MEMORY_LEN]>> = ConstStaticCell::new(teff::Aligned([0; MEMORY_LEN]));
 
 #[rp2040_hal::entry]
 fn main() -> ! {
@@ -48,5 +55,8 @@ fn main() -> ! {
     };
     let (frames, results) = line.split();
     let board = Board { frames, results, busy: pins.gpio25.into_push_pull_output() };
-    teff_probe::run(embedded, &mut MEMORY.take().0, board)
+    let memory = &mut MEMORY.take().0;
+    #[cfg(feature = "slots")]
+    let embedded = slots::select(device.XIP_SSI, embedded, memory);
+    teff_probe::run(embedded, memory, board)
 }

@@ -81,7 +81,8 @@ impl Flasher {
                 &["download", "--chip", chip, "--binary-format", "bin", "--base-address", &address, image],
                 &["reset", "--chip", chip],
             ],
-            Self::Espflash(_) | Self::Uf2 | Self::Picotool => return None,
+            Self::Picotool => &[&["load", "--update", "--verify", image, "-t", "bin", "-o", &address], &["reboot"]],
+            Self::Espflash(_) | Self::Uf2 => return None,
         };
         Some(calls.iter().map(|call| call.iter().map(ToString::to_string).collect()).collect())
     }
@@ -125,7 +126,7 @@ pub static HARDWARE: &[Hardware] = &[
         flash: 2 << 20,
         ram: 256 << 10,
         flashers: &[Flasher::ProbeRs("RP2040"), Flasher::Uf2, Flasher::Picotool],
-        slots: None,
+        slots: Some(Slots { address: 0x1010_0000, len: 1 << 20, sector: 4 << 10 }),
     },
     Hardware {
         name: "rp2350",

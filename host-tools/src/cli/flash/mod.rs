@@ -107,7 +107,7 @@ fn call(flasher: Flasher, arguments: &[String]) -> Result<()> {
 fn slots_of(board: &Hardware) -> Result<Slots> {
     board.slots.with_context(|| {
         let with: Vec<_> = HARDWARE.iter().filter(|board| board.slots.is_some()).map(|board| board.name).collect();
-        format!("the firmware for {} has no model slots: only those for {} have", board.name, with.join(" and "))
+        format!("the firmware for {} has no model slots: only those for {} have", board.name, with.join(", "))
     })
 }
 

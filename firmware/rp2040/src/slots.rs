@@ -1,0 +1,33 @@
+//! Model slots in the upper half of the flash.
+#![allow(unsafe_code)]
+
+use rp2040_hal::rom_data;
+use teff_app::digits::Embedded;
+use teff_probe::rom_flash::{Functions, RomFlash};
+use teff_probe::slots::{Mapped, select as select_in};
+
+include!(concat!(env!("OUT_DIR"), "/slots.rs"));
+
+const _: () = assert!(MEMORY_LEN >= crate::model::MEMORY_LEN, "the firmware's own model runs in the same memory");
+
+/// Where the processor reads the flash.
+const FLASH: usize = 0x1000_0000;
+
+/// The model to run. `_ssi`, of which there is one, shows that nothing else drives the flash.
+pub(crate) fn select(_ssi: rp2040_hal::pac::XIP_SSI, own: Embedded, memory: &mut [u8]) -> Embedded {
+    let functions = Functions {
+        connect_internal_flash: rom_data::connect_internal_flash::ptr(),
+        flash_exit_xip: rom_data::flash_exit_xip::ptr(),
+        flash_range_erase: rom_data::flash_range_erase::ptr(),
+        flash_range_program: rom_data::flash_range_program::ptr(),
+        flash_flush_cache: rom_data::flash_flush_cache::ptr(),
+        flash_enter_cmd_xip: rom_data::flash_enter_cmd_xip::ptr(),
+    };
+    let mapped = ADDRESS as *const u8;
+    // SAFETY: the flash is mapped at `FLASH`; the linker refuses a firmware that reaches into the slots. This firmware uses
+    // no DMA and no second core.
+    let Some(flash) = (unsafe { RomFlash::new(functions, mapped, (ADDRESS - FLASH) as u32, LEN) }) else { return own };
+    // SAFETY: the slots are in the processor's memory at `ADDRESS`, and the only handle to write them ends in `select`.
+    let mapped = unsafe { Mapped::new(mapped, LEN) };
+    select_in(flash, &mapped, &crate::model::PUBLIC_KEY, own, memory)
+}
