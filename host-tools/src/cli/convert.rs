@@ -112,6 +112,8 @@ struct Summary {
     output: String,
     /// The set it was calibrated on.
     calibration: String,
+    /// Whether branch and bound, or the lower bound, shows that no plan of these steps needs less arena.
+    arena_is_optimal: bool,
     #[serde(flatten)]
     report: ModelReport,
 }
@@ -138,6 +140,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     let summary = Summary {
         output: path.display().to_string(),
         calibration: model.metadata_value("calibration").unwrap_or_default().to_string(),
+        arena_is_optimal: converted.plan.is_optimal,
         report: ModelReport::new(&model),
         search: converted.search.clone(),
     };
@@ -273,7 +276,7 @@ impl Summary {
         }
         let steps = grouped(self.report.steps.len());
         rows.add_row(["all".to_string(), steps, grouped(totals.macs), grouped(totals.parameters), grouped(all_bytes)]);
-        let _ = write!(text, "{}\n{}", lines(&rows), render_totals(&self.report));
+        let _ = write!(text, "{}\n{}", lines(&rows), render_totals(&self.report, self.arena_is_optimal));
         if let Some(search) = &self.search {
             let _ = write!(text, "\n{}", mixed::render(search));
         }
@@ -281,14 +284,15 @@ impl Summary {
     }
 }
 
-/// Flash and RAM, a line each.
-pub(super) fn render_totals(report: &ModelReport) -> String {
+/// Flash and RAM, a line each. `arena_is_optimal` if it is known that no plan needs less.
+pub(super) fn render_totals(report: &ModelReport, arena_is_optimal: bool) -> String {
     let totals = &report.totals;
     let rest = totals.file_bytes - totals.weight_bytes;
     let mut rows = table(&["memory", ">bytes", ""]);
     let weights = format!("flash: {} of weights, {} of the rest", grouped(totals.weight_bytes), grouped(rest));
     rows.add_row(["file".to_string(), grouped(totals.file_bytes), weights]);
-    let bound = format!("RAM within a run; lower bound {}", grouped(totals.arena_lower_bound));
+    let known = if arena_is_optimal { ", no plan needs less" } else { "" };
+    let bound = format!("RAM within a run; lower bound {}{known}", grouped(totals.arena_lower_bound));
     rows.add_row(["arena".to_string(), grouped(totals.arena_bytes), bound]);
     rows.add_row(["state".to_string(), grouped(totals.state_bytes), "RAM from run to run".to_string()]);
     lines(&rows)

@@ -104,7 +104,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     print(&format!(
         "{MODEL}/model.onnx → {shown}\n{parameters} parameters, {macs} multiply-accumulates an image; calibrated on \
          {calibration}\n\n{}",
-        convert::render_totals(&report)
+        convert::render_totals(&report, converted.plan.is_optimal)
     ))?;
 
     heading("2. Evaluate: both on the same real test images")?;

@@ -94,7 +94,7 @@ impl Inspection {
         let totals = &report.totals;
         let _ = writeln!(text, "{}", lines(&steps));
         let _ = writeln!(text, "{} MACs, {} parameters\n", grouped(totals.macs), grouped(totals.parameters));
-        text += &render_totals(report);
+        text += &render_totals(report, report.totals.arena_bytes == report.totals.arena_lower_bound);
         if let Some(map) = &self.memory_map {
             let _ = writeln!(text, "\n{}", map.render());
         }

@@ -1,5 +1,6 @@
 //! Memory planning: lifetimes, in-place operators, and an offset for each tensor and scratch buffer in the arena.
 
+mod exact;
 mod pack;
 
 use serde::Serialize;
@@ -36,6 +37,8 @@ pub struct Plan {
     pub state_len: usize,
     /// No plan of these steps in this order can need less arena: the largest sum of what lives at one step.
     pub lower_bound: usize,
+    /// Whether no plan of these steps in this order and with this scratch memory needs less arena.
+    pub is_optimal: bool,
     /// For each step: the bytes that live at it, scratch memory included.
     pub live_bytes: Vec<usize>,
     /// Steps that write their output in the place of an input.
@@ -108,6 +111,7 @@ pub fn plan(program: &Program, scratch_lens: &[usize]) -> Plan {
         arena_len: packed.len,
         state_len,
         lower_bound: packed.lower_bound,
+        is_optimal: packed.is_optimal,
         live_bytes: (0..program.steps.len()).map(|step| pack::live_at(&blocks, &overlaps, step)).collect(),
         in_place,
     }

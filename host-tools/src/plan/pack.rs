@@ -3,7 +3,10 @@
 //!
 //! The problem is NP-hard. Greedy placement (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
 //! Inference", 2020) is run over several orders of the blocks; where that does not meet the lower bound, a
-//! deterministic local search swaps blocks in the best order found.
+//! deterministic local search swaps blocks in the best order found, and then branch and bound looks for less, or proves
+//! that there is none (`exact.rs`).
+
+use super::exact::{self, Outcome};
 
 /// A piece of memory needed from step `first` to step `last`, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,14 @@ pub struct Overlap {
     pub distance: usize,
 }
 
+impl Overlap {
+    /// Bytes that the two blocks share where they share most.
+    pub(super) fn shareable(&self, blocks: &[Block]) -> usize {
+        let (x, y) = (blocks[self.x].len, blocks[self.y].len);
+        x + y - y.max(x + self.distance.min(y))
+    }
+}
+
 /// Offsets of all blocks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packing {
@@ -36,10 +47,14 @@ pub struct Packing {
     pub len: usize,
     /// The largest sum of the blocks that live at one step, less what may be shared there.
     pub lower_bound: usize,
+    /// Whether no packing is smaller: the lower bound is met, or branch and bound has tried all others.
+    pub is_optimal: bool,
 }
 
 /// Rounds of the local search, divided by the number of blocks: its cost is quadratic in them.
 const SEARCH_EFFORT: usize = 100_000;
+/// Blocks that branch and bound may place, divided by the number of blocks.
+const EXACT_EFFORT: usize = 5_000_000;
 
 impl Block {
     fn lives_with(&self, other: &Self) -> bool {
@@ -67,7 +82,7 @@ pub fn pack(blocks: &[Block], overlaps: &[Overlap]) -> Packing {
     add(&|i| (usize::MAX - blocks[i].first, blocks[i].len));
     add(&|i| (blocks[i].last, blocks[i].len));
 
-    let mut best = Packing { offsets: Vec::new(), len: usize::MAX, lower_bound };
+    let mut best = Packing { offsets: Vec::new(), len: usize::MAX, lower_bound, is_optimal: false };
     let mut best_order = Vec::new();
     for order in orders {
         let (offsets, len) = first_fit(blocks, &neighbours, &order);
@@ -97,17 +112,32 @@ pub fn pack(blocks: &[Block], overlaps: &[Overlap]) -> Packing {
     if blocks.is_empty() {
         best.len = 0;
     }
+    improve(blocks, overlaps, &neighbours, &mut best);
     best
+}
+
+/// Replaces `best` with smaller packings as long as branch and bound finds them.
+fn improve(blocks: &[Block], overlaps: &[Overlap], neighbours: &[Vec<Neighbour>], best: &mut Packing) {
+    let mut nodes = EXACT_EFFORT / blocks.len().max(1);
+    best.is_optimal = loop {
+        if best.len == best.lower_bound {
+            break true;
+        }
+        match exact::search(blocks, overlaps, neighbours, best.len - 1, &mut nodes) {
+            Outcome::Found(offsets) => {
+                best.len = offsets.iter().zip(blocks).map(|(at, b)| at + b.len).max().unwrap_or(0);
+                best.offsets = offsets;
+            }
+            Outcome::Impossible => break true,
+            Outcome::GaveUp => break false,
+        }
+    };
 }
 
 pub(super) fn live_at(blocks: &[Block], overlaps: &[Overlap], step: usize) -> usize {
     let sum: usize = blocks.iter().filter(|b| (b.first..=b.last).contains(&step)).map(|b| b.len).sum();
     let here = overlaps.iter().filter(|o| blocks[o.y].first == step);
-    let shared = here.map(|o| {
-        let (x, y) = (blocks[o.x].len, blocks[o.y].len);
-        x + y - y.max(x + o.distance.min(y))
-    });
-    sum - shared.sum::<usize>()
+    sum - here.map(|o| o.shareable(blocks)).sum::<usize>()
 }
 
 fn lower_bound(blocks: &[Block], overlaps: &[Overlap]) -> usize {
@@ -116,12 +146,12 @@ fn lower_bound(blocks: &[Block], overlaps: &[Overlap]) -> usize {
 }
 
 /// A block that lives with another: where that lies forbids the other to begin between two offsets, both excluded.
-struct Neighbour {
-    block: usize,
+pub(super) struct Neighbour {
+    pub(super) block: usize,
     /// From its start back to the lower of them.
-    below: usize,
+    pub(super) below: usize,
     /// From its start to the upper.
-    above: usize,
+    pub(super) above: usize,
 }
 
 /// For each block those that live with it.
@@ -165,63 +195,4 @@ fn first_fit(blocks: &[Block], neighbours: &[Vec<Neighbour>], order: &[usize]) -
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn assert_sound(blocks: &[Block], packing: &Packing) {
-        for (i, a) in blocks.iter().enumerate() {
-            assert!(packing.offsets[i] + a.len <= packing.len);
-            for (j, b) in blocks.iter().enumerate().take(i) {
-                let (x, y) = (packing.offsets[i], packing.offsets[j]);
-                assert!(!a.lives_with(b) || x + a.len <= y || y + b.len <= x, "{i} {j}");
-            }
-        }
-        assert!(packing.len >= packing.lower_bound);
-    }
-
-    #[test]
-    fn chains_meet_the_lower_bound() {
-        let blocks: Vec<Block> = (0..50).map(|i| Block { len: 16 * (1 + i * 7 % 13), first: i, last: i + 1 }).collect();
-        let packing = pack(&blocks, &[]);
-        assert_sound(&blocks, &packing);
-        assert_eq!(packing.len, packing.lower_bound);
-    }
-
-    #[test]
-    fn random_graphs_are_sound_and_near_the_bound() {
-        let mut seed = 1_u64;
-        let mut next = |n: u64| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            ((seed >> 33) % n) as usize
-        };
-        for _ in 0..50 {
-            let blocks: Vec<Block> = (0..40)
-                .map(|_| {
-                    let first = next(30);
-                    Block { len: 16 * (1 + next(100)), first, last: first + next(6) }
-                })
-                .collect();
-            let packing = pack(&blocks, &[]);
-            assert_sound(&blocks, &packing);
-            assert!(packing.len as f64 <= 1.10 * packing.lower_bound as f64, "{packing:?}");
-        }
-    }
-
-    #[test]
-    fn an_output_grows_over_its_input() {
-        let block = |len, first| Block { len, first, last: first + 1 };
-        // Widening, of one size, narrowing.
-        for (x, y, distance, len) in [(64, 128, 64, 128), (64, 64, 0, 64), (64, 64, 32, 96), (128, 64, 16, 144)] {
-            let blocks = [block(x, 0), block(y, 1)];
-            let packing = pack(&blocks, &[Overlap { x: 0, y: 1, distance }]);
-            assert_eq!((packing.len, packing.lower_bound), (len, len), "{x} {y} {distance}");
-            assert!(packing.offsets[1] + distance <= packing.offsets[0]);
-        }
-    }
-
-    #[test]
-    fn nothing_needs_nothing() {
-        assert_eq!(pack(&[], &[]).len, 0);
-        assert_eq!(pack(&[Block { len: 0, first: 0, last: 0 }], &[]).len, 0);
-    }
-}
+mod tests;
