@@ -8,6 +8,7 @@
 //! | [`conformance`] | runs the self-tests of a stream of models |
 //! | [`digits`] | runs the model on each frame of a stream and writes the outputs |
 //! | [`keyword`] | listens, and tells the words that a streaming model hears |
+//! | [`serial`] | serial lines as streams |
 //! | [`spectra`] | runs the fixed-point front end on frames of sound |
 //! | [`vibration`] | scores the spectra of an accelerometer and raises an alarm |
 //! | [`storyteller`] | continues each line of a stream with a language model, token by token |
@@ -27,6 +28,7 @@ pub mod digits;
 mod error;
 pub mod keyword;
 pub mod markers;
+pub mod serial;
 pub mod spectra;
 pub mod storyteller;
 mod stream;

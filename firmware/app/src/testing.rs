@@ -5,10 +5,12 @@ use std::path::Path;
 use std::vec;
 use std::vec::Vec;
 
+use embedded_hal_mock::eh1::serial::{Mock, Transaction};
 use embedded_io::ErrorKind;
 use teff::Model;
 
 use crate::digits::Embedded;
+use crate::serial::{Receiver, Transmitter};
 
 /// A file of the models that are shipped.
 pub(crate) fn shipped(file: &str) -> Vec<u8> {
@@ -50,4 +52,10 @@ impl embedded_io::Read for Trickle<'_> {
         self.0 = later;
         Ok(count)
     }
+}
+
+/// A mocked serial line, and its two halves: the calls of both are one list.
+pub(crate) fn line(calls: &[Transaction<u8>]) -> (Mock<u8>, Receiver<Mock<u8>>, Transmitter<Mock<u8>>) {
+    let line = Mock::new(calls);
+    (line.clone(), Receiver(line.clone()), Transmitter(line))
 }

@@ -1,4 +1,4 @@
-//! What boards with a debug probe share: logs over RTT, panics, and serial lines as streams.
+//! What boards with a debug probe share: logs over RTT, and what becomes of panics and of an application's end.
 //!
 //! The probe reads the log from the board's RAM while it runs; without a probe the log goes nowhere and nothing waits for
 //! it. A panic or an error of the application is logged and stops the board.
@@ -8,12 +8,11 @@ use defmt_rtt as _;
 
 #[cfg(feature = "rom-flash")]
 pub mod rom_flash;
-mod serial;
 #[cfg(feature = "slots")]
 pub mod slots;
 
-pub use serial::{Receiver, Transmitter};
 pub use static_cell::ConstStaticCell;
+pub use teff_app::serial::{Receiver, Transmitter};
 
 use core::fmt::Display;
 use core::panic::PanicInfo;

@@ -1,49 +1,25 @@
-//! The application against parts in memory, with the model that is shipped.
+//! The application against mocked parts and parts in memory, with the model that is shipped.
 
-use core::convert::Infallible;
 use std::format;
+use std::io::ErrorKind::BrokenPipe;
 use std::vec;
 use std::vec::Vec;
 
-use embedded_hal::digital::{ErrorType, OutputPin};
-use embedded_io::ErrorKind;
+use embedded_hal_mock::eh1::MockError;
+use embedded_hal_mock::eh1::digital::{Mock as Pin, State, Transaction as PinCall};
+use embedded_hal_mock::eh1::serial::Transaction;
+use embedded_hal_nb::nb::Error::{Other, WouldBlock};
+use embedded_hal_nb::serial::ErrorKind;
 use teff::{Model, Session, VerifyError};
 
 use super::{Board, Embedded, Summary, run};
-use crate::Error;
-use crate::testing::{self, Trickle, aligned, memory};
+use crate::serial::LineError;
+use crate::testing::{self, Trickle, aligned, line, memory};
+use crate::{Error, Unconnected};
 
-/// A pin that remembers how it was set.
-#[derive(Default)]
-struct Pin(Vec<bool>);
-
-impl ErrorType for Pin {
-    type Error = Infallible;
-}
-
-impl OutputPin for Pin {
-    fn set_low(&mut self) -> Result<(), Infallible> {
-        self.0.push(false);
-        Ok(())
-    }
-
-    fn set_high(&mut self) -> Result<(), Infallible> {
-        self.0.push(true);
-        Ok(())
-    }
-}
-
-/// A stream that breaks.
-struct Broken;
-
-impl embedded_io::ErrorType for Broken {
-    type Error = ErrorKind;
-}
-
-impl embedded_io::Read for Broken {
-    fn read(&mut self, _to: &mut [u8]) -> Result<usize, ErrorKind> {
-        Err(ErrorKind::ConnectionReset)
-    }
+/// A pin that is high once for each of so many frames.
+fn busy(frames: usize) -> Pin {
+    Pin::new(&[State::High, State::Low].repeat(frames).into_iter().map(PinCall::set).collect::<Vec<_>>())
 }
 
 /// The shipped model.
@@ -57,8 +33,8 @@ fn trickle(bytes: &[u8]) -> Trickle<'_> {
 }
 
 /// A board that has no frames.
-fn idle(results: &mut [u8]) -> Board<Trickle<'static>, &mut [u8], Pin> {
-    Board { frames: trickle(&[]), results, busy: Pin::default() }
+fn idle(results: &mut [u8]) -> Board<Trickle<'static>, &mut [u8], Unconnected> {
+    Board { frames: trickle(&[]), results, busy: Unconnected }
 }
 
 /// Frames of noise, and the outputs that a plain session gives for them.
@@ -83,41 +59,98 @@ fn noise(embedded: Embedded, frames: usize) -> (Vec<u8>, Vec<u8>) {
 fn every_frame_gives_the_outputs_of_a_session() {
     let embedded = embedded();
     let (frames, expected) = noise(embedded, 3);
-    let (mut results, mut busy) = (vec![0; expected.len()], Pin::default());
+    let (mut results, mut busy) = (vec![0; expected.len()], busy(3));
     let board = Board { frames: trickle(&frames), results: results.as_mut_slice(), busy: &mut busy };
     let summary = run(embedded, memory(embedded), board);
+    busy.done();
     assert_eq!(summary, Ok(Summary { frames: 3, crc: teff::crc32(&expected) }));
     assert_eq!(results, expected);
-    assert_eq!(busy.0, [true, false].repeat(3));
+}
+
+/// As on a board: each output is on the line before the next frame is looked for, and the line never ends well.
+#[test]
+fn frames_and_outputs_take_turns_on_a_serial_line() {
+    let embedded = embedded();
+    let (frames, outputs) = noise(embedded, 3);
+    let turns = frames.chunks(frames.len() / 3).zip(outputs.chunks(outputs.len() / 3));
+    let mut calls: Vec<_> = turns
+        .flat_map(|(frame, output)| {
+            let (first, rest) = frame.split_at(100);
+            let pause = Transaction::read_error(WouldBlock);
+            [pause, Transaction::read_many(first), Transaction::read_error(WouldBlock), Transaction::read_many(rest)]
+                .into_iter()
+                .chain([Transaction::write_many(output)])
+        })
+        .collect();
+    calls.push(Transaction::read_error(Other(ErrorKind::Overrun)));
+    let ((mut line, frames, results), mut busy) = (line(&calls), busy(3));
+    let outcome = run(embedded, memory(embedded), Board { frames, results, busy: &mut busy });
+    line.done();
+    busy.done();
+    assert_eq!(outcome, Err(Error::Read(LineError(ErrorKind::Overrun))));
+}
+
+#[test]
+fn a_line_that_breaks_within_a_frame_gets_no_output() {
+    let embedded = embedded();
+    let (frames, _) = noise(embedded, 1);
+    let calls = [Transaction::read_many(&frames[1..]), Transaction::read_error(Other(ErrorKind::Noise))];
+    let ((mut line, frames, results), mut busy) = (line(&calls), busy(0));
+    let outcome = run(embedded, memory(embedded), Board { frames, results, busy: &mut busy });
+    line.done();
+    busy.done();
+    assert_eq!(outcome, Err(Error::Read(LineError(ErrorKind::Noise))));
+}
+
+#[test]
+fn an_output_that_cannot_be_written_ends_it() {
+    let embedded = embedded();
+    let (frames, outputs) = noise(embedded, 1);
+    let calls = [
+        Transaction::read_many(&frames),
+        Transaction::write_many(&outputs[..3]),
+        Transaction::write_error(outputs[3], Other(ErrorKind::Other)),
+    ];
+    let ((mut line, frames, results), mut busy) = (line(&calls), busy(1));
+    let outcome = run(embedded, memory(embedded), Board { frames, results, busy: &mut busy });
+    line.done();
+    busy.done();
+    assert_eq!(outcome, Err(Error::Write(LineError(ErrorKind::Other))));
+}
+
+#[test]
+fn a_pin_that_cannot_be_set_ends_it() {
+    let embedded = embedded();
+    let (frames, _) = noise(embedded, 1);
+    let error = MockError::Io(BrokenPipe);
+    for calls in [
+        vec![PinCall::set(State::High).with_error(error.clone())],
+        vec![PinCall::set(State::High), PinCall::set(State::Low).with_error(error.clone())],
+    ] {
+        let ((mut line, frames, results), mut busy) = (line(&[Transaction::read_many(&frames)]), Pin::new(&calls));
+        let outcome = run(embedded, memory(embedded), Board { frames, results, busy: &mut busy });
+        line.done();
+        busy.done();
+        assert_eq!(outcome, Err(Error::Pin(error.clone())));
+    }
 }
 
 #[test]
 fn an_empty_stream_is_no_error() {
     let embedded = embedded();
-    let board = Board { frames: trickle(&[]), results: [0; 0].as_mut_slice(), busy: Pin::default() };
-    assert_eq!(run(embedded, memory(embedded), board), Ok(Summary { frames: 0, crc: 0 }));
+    assert_eq!(run(embedded, memory(embedded), idle(&mut [])), Ok(Summary { frames: 0, crc: 0 }));
 }
 
 #[test]
 fn a_partial_frame_is_an_error() {
     let embedded = embedded();
     let (frames, _) = noise(embedded, 2);
-    let mut results = [0; 100];
-    let board = Board { frames: trickle(&frames[..frames.len() - 1]), results: &mut results[..], busy: Pin::default() };
+    let (mut results, mut busy) = ([0; 100], busy(1));
+    let board = Board { frames: trickle(&frames[..frames.len() - 1]), results: &mut results[..], busy: &mut busy };
     let needed = frames.len() / 2;
-    assert_eq!(run(embedded, memory(embedded), board), Err(Error::PartialFrame { needed, found: needed - 1 }));
-}
-
-#[test]
-fn errors_of_the_parts_come_back() {
-    let embedded = embedded();
-    let (frames, _) = noise(embedded, 1);
-    let mut results = [0; 100];
-    let broken = Board { frames: Broken, results: &mut results[..], busy: Pin::default() };
-    assert_eq!(run(embedded, memory(embedded), broken), Err(Error::Read(ErrorKind::ConnectionReset)));
-    let full = Board { frames: trickle(&frames), results: &mut results[..1], busy: Pin::default() };
-    let outcome = run(embedded, memory(embedded), full);
-    assert!(matches!(outcome, Err(Error::Write(_))), "{outcome:?}");
+    let outcome = run(embedded, memory(embedded), board);
+    busy.done();
+    assert_eq!(outcome, Err(Error::PartialFrame { needed, found: needed - 1 }));
 }
 
 #[test]

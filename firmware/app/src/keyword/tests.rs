@@ -1,17 +1,24 @@
-//! The application against parts in memory, with the model and the sound that are shipped.
+//! The application against mocked parts and parts in memory, with the model and the sound that are shipped.
 
+use std::io::ErrorKind::BrokenPipe;
 use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
+use embedded_hal_mock::eh1::MockError;
 use embedded_hal_mock::eh1::digital::{Mock as Pin, State, Transaction};
-use teff::{Model, crc32};
+use embedded_hal_mock::eh1::serial::Transaction as LineCall;
+use embedded_hal_nb::nb::Error::Other;
+use embedded_hal_nb::serial::ErrorKind;
+use teff::{Model, Session, crc32};
 
-use super::features::{HOP, RATE};
+use super::detector::Detector;
+use super::features::{BANDS, FrontEnd, HOP, RATE};
 use super::{Board, NOTHING, RESULT, Summary, run};
-use crate::Error;
 use crate::digits::Embedded;
-use crate::testing::{Trickle, embedded, memory, shipped};
+use crate::serial::LineError;
+use crate::testing::{Trickle, embedded, line, memory, shipped};
+use crate::{Error, Unconnected};
 
 fn streaming() -> Embedded {
     embedded("keyword/streaming.teff")
@@ -47,6 +54,77 @@ fn the_words_of_a_voice_that_training_never_heard_are_heard() {
     let heard: Vec<&str> = begins.filter(|&(&now, _)| now != NOTHING).map(|(&now, _)| labels[now as usize]).collect();
     assert_eq!(heard, labels[2..], "and neither garden, window nor seven");
     assert_eq!(summary.words, 10);
+}
+
+/// The results of some sound, step by step, and whether a word is heard after each.
+fn by_hand(sound: &[u8]) -> Vec<([u8; RESULT], bool)> {
+    let embedded = streaming();
+    let model = Model::verify(embedded.model).expect("the model is valid");
+    let mut session = Session::new(&model, memory(embedded)).expect("the memory is large enough");
+    let samples: Vec<i16> = sound.as_chunks().0.iter().map(|&pair| i16::from_le_bytes(pair)).collect();
+    let (mut front_end, mut frames) = (FrontEnd::new(), Vec::new());
+    front_end.feed(&samples, |levels| frames.push(*levels));
+    let mut detector = Detector::new();
+    let mut step = |(run, frames): (usize, &[[u8; BANDS]; 2])| {
+        let levels = frames.iter().flatten();
+        session.input(0).unwrap().iter_mut().zip(levels).for_each(|(slot, level)| *slot = level ^ 0x80);
+        session.run().expect("the model runs");
+        // A second has 25 runs.
+        if run < 25 {
+            return ([NOTHING, 0, 0], false);
+        }
+        let verdict = detector.take(session.output_i8(0).unwrap());
+        ([verdict.word.unwrap_or(NOTHING), verdict.best, verdict.score], verdict.word.is_some())
+    };
+    frames.as_chunks().0.iter().enumerate().map(&mut step).collect()
+}
+
+/// Samples come in, results go out as soon as their samples are there, and the light follows, until the line breaks.
+#[test]
+fn sound_and_results_share_a_serial_line() {
+    // Until the first word has passed.
+    let sound = &words()[..2 * 3 * RATE as usize];
+    let results = by_hand(sound);
+    let (mut calls, mut lights, mut lit) = (Vec::new(), vec![Transaction::set(State::Low)], false);
+    for (hop, samples) in sound.chunks(2 * HOP).enumerate() {
+        calls.push(LineCall::read_many(samples));
+        // The first frame wants one and a half hops, each other one more; two are a run.
+        if let Some(&(result, heard)) = hop.checked_sub(2).filter(|hops| hops % 2 == 0).and_then(|i| results.get(i / 2))
+        {
+            if heard != lit {
+                lit = heard;
+                lights.push(Transaction::set(if lit { State::High } else { State::Low }));
+            }
+            calls.push(LineCall::write_many(result));
+        }
+    }
+    assert!(lights.len() >= 3 && results.len() == 74, "a word is in it: {} {}", lights.len(), results.len());
+    calls.push(LineCall::read_error(Other(ErrorKind::Overrun)));
+    let ((mut line, sound, results), mut heard) = (line(&calls), Pin::new(&lights));
+    let embedded = streaming();
+    let outcome = run(embedded, memory(embedded), Board { sound, results, heard: &mut heard });
+    line.done();
+    heard.done();
+    assert_eq!(outcome, Err(Error::Read(LineError(ErrorKind::Overrun))));
+}
+
+#[test]
+fn errors_of_the_parts_come_back() {
+    let embedded = streaming();
+    // Three hops of silence are two frames and a run.
+    let calls = [LineCall::read_many([0; 2 * 3 * HOP]), LineCall::write_error(NOTHING, Other(ErrorKind::Other))];
+    let (mut wire, sound, results) = line(&calls);
+    let outcome = run(embedded, memory(embedded), Board { sound, results, heard: Unconnected });
+    wire.done();
+    assert_eq!(outcome, Err(Error::Write(LineError(ErrorKind::Other))));
+
+    let error = MockError::Io(BrokenPipe);
+    let ((mut wire, sound, results), mut pin) =
+        (line(&[]), Pin::new(&[Transaction::set(State::Low).with_error(error.clone())]));
+    let outcome = run(embedded, memory(embedded), Board { sound, results, heard: &mut pin });
+    wire.done();
+    pin.done();
+    assert_eq!(outcome, Err(Error::Pin(error)));
 }
 
 #[test]

@@ -2,14 +2,23 @@
 
 use std::string::String;
 use std::vec;
+use std::vec::Vec;
 
-use embedded_io::ErrorKind;
-use teff::lm::{LanguageModel, Tokenizer, sample};
+use embedded_hal_mock::eh1::serial::Transaction;
+use embedded_hal_nb::nb::Error::{Other, WouldBlock};
+use embedded_hal_nb::serial;
+use teff::lm::{LanguageModel, Sampling, Tokenizer, sample};
 use teff::{Model, Session};
 
 use super::{LINE, Settings, Summary, run};
 use crate::Error;
-use crate::testing::{embedded, memory};
+use crate::serial::LineError;
+use crate::testing::{embedded, line, memory};
+
+/// No chance in it.
+fn greedy() -> Settings {
+    Settings { sampling: Sampling::default(), tokens: 20, lines: 0, ..Settings::DEMO }
+}
 
 fn told(settings: Settings, prompts: &str) -> (String, Summary) {
     let embedded = embedded("storyteller/model.teff");
@@ -21,32 +30,55 @@ fn told(settings: Settings, prompts: &str) -> (String, Summary) {
     (String::from_utf8(text).unwrap(), summary)
 }
 
-#[test]
-fn a_story_is_what_the_model_writes() {
-    // Greedy, by hand.
+/// The pieces that the model writes after `prompt`, by hand.
+fn pieces(prompt: &str) -> Vec<Vec<u8>> {
     let embedded = embedded("storyteller/model.teff");
     let model = Model::verify(embedded.model).unwrap();
     let tokenizer = Tokenizer::of(&model).unwrap();
     let session = Session::new(&model, memory(embedded)).unwrap();
     let mut lm = LanguageModel::new(session).unwrap();
     let mut tokens = [0; 64];
-    let count = tokenizer.encode("And the king said", &mut tokens).unwrap();
+    let count = tokenizer.encode(prompt, &mut tokens).unwrap();
     lm.feed(&tokens[..count]).unwrap();
-    let mut expected = String::from("And the king said").into_bytes();
-    for _ in 0..20 {
+    let mut pieces = Vec::new();
+    for _ in 0..greedy().tokens {
         let token = sample::argmax(lm.logits().unwrap()).unwrap();
         if [tokenizer.bos(), tokenizer.eos()].contains(&Some(token)) {
             break;
         }
-        expected.extend(tokenizer.token_bytes(token, false));
+        pieces.push(tokenizer.token_bytes(token, false).collect());
         lm.feed(&[token]).unwrap();
     }
-    expected.push(b'\n');
+    pieces
+}
 
-    let greedy = Settings { sampling: teff::lm::Sampling::default(), tokens: 20, lines: 0, ..Settings::DEMO };
-    let (text, summary) = told(greedy, "And the king said\n");
+#[test]
+fn a_story_is_what_the_model_writes() {
+    let expected = [b"And the king said".to_vec(), pieces("And the king said").concat(), b"\n".to_vec()].concat();
+    let (text, summary) = told(greedy(), "And the king said\n");
     assert_eq!(text.as_bytes(), expected);
     assert_eq!((summary.stories, summary.crc), (1, teff::crc32(text.as_bytes())));
+}
+
+/// What someone sees who types a line, and then breaks it off.
+#[test]
+fn each_token_is_on_the_serial_line_before_the_next_is_thought_of() {
+    let pieces = pieces("Now");
+    assert!(pieces.len() > 10, "{pieces:?}");
+    let mut calls = vec![
+        Transaction::read(b'N'),
+        Transaction::read_error(WouldBlock),
+        Transaction::read_many(b"ow\r\n"),
+        Transaction::write_many(b"Now"),
+    ];
+    calls.extend(pieces.iter().flat_map(|piece| [Transaction::write_many(piece), Transaction::flush()]));
+    calls.extend([Transaction::write(b'\n'), Transaction::flush()]);
+    calls.extend([Transaction::read(b'A'), Transaction::read_error(Other(serial::ErrorKind::Overrun))]);
+    let (mut line, prompts, text) = line(&calls);
+    let embedded = embedded("storyteller/model.teff");
+    let outcome = run(embedded, memory(embedded), greedy(), prompts, text);
+    line.done();
+    assert_eq!(outcome, Err(Error::Read(LineError(serial::ErrorKind::Overrun))));
 }
 
 #[test]
@@ -70,37 +102,29 @@ fn a_model_can_begin_by_itself() {
 fn what_cannot_be_told_is_an_error() {
     let attempt = |model: &str, prompt: &[u8]| {
         let embedded = embedded(&std::format!("{model}/model.teff"));
-        run(embedded, memory(embedded), Settings::DEMO, prompt, Full(1 << 14)).err()
+        run(embedded, memory(embedded), Settings::DEMO, prompt, &mut [0; 1 << 14][..]).err()
     };
     assert_eq!(attempt("storyteller", &[b'a'; LINE + 1]), Some(Error::Prompt));
     assert_eq!(attempt("storyteller", b"\xff\n"), Some(Error::Prompt));
     assert!(matches!(attempt("lightcnn-mnist", b"a\n"), Some(Error::Tokenizer(_) | Error::Language(_))));
     let embedded = embedded("storyteller/model.teff");
-    let failed = run(embedded, &mut [0; 16], Settings::DEMO, &b"a"[..], Full(0));
+    let failed = run(embedded, &mut [0; 16], Settings::DEMO, &b"a"[..], &mut [0; 1][..]);
     assert!(matches!(failed, Err(Error::Session(_))), "{failed:?}");
-}
-
-/// A stream that breaks after some bytes.
-struct Full(usize);
-
-impl embedded_io::ErrorType for Full {
-    type Error = ErrorKind;
-}
-
-impl embedded_io::Write for Full {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
-        self.0 = self.0.checked_sub(bytes.len()).ok_or(ErrorKind::OutOfMemory)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> Result<(), ErrorKind> {
-        Ok(())
-    }
 }
 
 #[test]
 fn a_broken_line_ends_the_story() {
-    let embedded = embedded("storyteller/model.teff");
-    let failed = run(embedded, memory(embedded), Settings::DEMO, &b"Now\n"[..], Full(12));
-    assert_eq!(failed, Err(Error::Write(ErrorKind::OutOfMemory)));
+    let (pieces, embedded) = (pieces("Now"), embedded("storyteller/model.teff"));
+    let broken = Other(serial::ErrorKind::Other);
+    for last in [
+        vec![Transaction::write_error(pieces[0][0], broken)],
+        vec![Transaction::write_many(&pieces[0]), Transaction::flush_error(broken)],
+    ] {
+        let mut calls = vec![Transaction::read_many(b"Now\n"), Transaction::write_many(b"Now")];
+        calls.extend(last);
+        let (mut line, prompts, text) = line(&calls);
+        let outcome = run(embedded, memory(embedded), greedy(), prompts, text);
+        line.done();
+        assert_eq!(outcome, Err(Error::Write(LineError(serial::ErrorKind::Other))));
+    }
 }
