@@ -98,7 +98,8 @@ fn host(args: &Args, model: &Model<'_>) -> Result<()> {
 
 fn render_language(report: &language::LanguageReport) -> String {
     let mut rows = table(&["one thread", ">tokens per CPU second", ">ratio"]);
-    rows.add_row(["Teff".to_string(), format!("{:.0}", report.tokens_per_second), String::new()]);
+    let name = format!("Teff ({})", report.instructions);
+    rows.add_row([name, format!("{:.0}", report.tokens_per_second), String::new()]);
     if let Some(plain) = &report.plain {
         let name = format!("plain f32 ({})", plain.instructions);
         rows.add_row([name, format!("{:.0}", plain.tokens_per_second), format!("{:.2}", plain.ratio)]);
@@ -124,8 +125,9 @@ fn render_graph(report: &graph::GraphReport) -> String {
     let mut text = lines(&rows);
     let _ = writeln!(
         text,
-        "{:.1} µs of CPU time an inference, one thread; {} MACs, {} a nanosecond",
+        "{:.1} µs of CPU time an inference, one thread, {}; {} MACs, {} a nanosecond",
         report.microseconds,
+        report.instructions,
         grouped(report.macs),
         rate(report.macs, report.microseconds)
     );

@@ -22,6 +22,8 @@ const TURN: f64 = 0.004;
 /// What a model costs here.
 #[derive(Debug, Clone, Serialize)]
 pub struct GraphReport {
+    /// The instructions that Teff's kernels were chosen for.
+    pub instructions: &'static str,
     /// Each step by itself, the time of reading the clock taken off.
     pub steps: Vec<StepTime>,
     /// Microseconds of CPU time of an inference of the first entry point.
@@ -78,6 +80,7 @@ pub fn measure(model: &Model<'_>, onnx: Option<&Path>) -> Result<GraphReport> {
     let tract_microseconds = float.is_some().then(|| median(others));
     let report = ModelReport::new(model);
     Ok(GraphReport {
+        instructions: teff::arch::instructions(),
         steps: steps(model, &mut session, &report)?,
         microseconds,
         macs: report.totals.macs,

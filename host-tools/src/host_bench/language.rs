@@ -23,6 +23,8 @@ pub struct LanguageReport {
     pub tokens: usize,
     /// Texts, of each the time was taken; medians are reported.
     pub rounds: usize,
+    /// The instructions that Teff's kernels were chosen for.
+    pub instructions: &'static str,
     /// Tokens that Teff makes in a CPU second on one thread.
     pub tokens_per_second: f64,
     /// The same model in plain f32.
@@ -105,7 +107,8 @@ pub fn measure(model: &Model<'_>, folder: Option<&Path>) -> Result<LanguageRepor
             same_tokens: text.iter().zip(&plain_text).take_while(|(a, b)| a == b).count(),
         }
     });
-    Ok(LanguageReport { tokens, rounds: ROUNDS, tokens_per_second, plain })
+    let instructions = teff::arch::instructions();
+    Ok(LanguageReport { tokens, rounds: ROUNDS, instructions, tokens_per_second, plain })
 }
 
 /// The index of the largest, the first of equal ones.

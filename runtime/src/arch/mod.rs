@@ -103,6 +103,15 @@ pub fn instructions() -> &'static str {
     }
 }
 
+/// `run` with each choice that there is on this machine: see [`instructions`]. For tests, of this thread.
+#[cfg(test)]
+pub(crate) fn each_level(#[allow(unused_mut)] mut run: impl FnMut()) {
+    #[cfg(target_arch = "x86_64")]
+    x86::each_level(run);
+    #[cfg(not(target_arch = "x86_64"))]
+    run();
+}
+
 /// Whether matrix products are fastest for blocks of vectors.
 pub const VECTOR_BLOCKS: bool = cfg!(not(teff_mve));
 

@@ -1,24 +1,24 @@
 #![allow(unsafe_code)]
-//! Depthwise convolutions with AVX-512: sixteen channels at a time, or, of few channels, neighbouring pixels.
+//! Depthwise convolutions: sixteen channels at a time, or, of few channels, neighbouring pixels.
 //!
 //! The rows under a row of outputs stand in a ring of rows, padding filled in, so that outputs may take the place of inputs.
 
-use core::arch::x86_64::*;
+use core::arch::x86_64::__m128i;
 
-use super::vnni::{Bytes, Factors, LANES, Landing, Memory, SPILL, copy, fill, low_mask, rounding, store, vnni};
+use super::memory::{Panels, Ring};
+use super::results::{Factors, Landing, rounding};
+use super::set::{LANES, SPILL, Set};
 use crate::fixed::Rounding;
 use crate::kernels::Unary;
 use crate::kernels::conv::DepthwiseConv2d;
 
 /// Most taps of a window.
 const TAPS: usize = 25;
-/// Vectors of [`Factors`].
-const HEAD: usize = size_of::<Factors>() / 64;
 
 /// See [`crate::kernels::conv::reference::depthwise_conv2d`]. `None`, and nothing is written, where the plain kernel must do
 /// it.
 pub fn depthwise_conv2d(p: &DepthwiseConv2d<i8>, operands: &mut Unary<'_, i8>, w: &[i8]) -> Option<()> {
-    if !vnni() || matches!(operands, Unary::Overlapping { .. }) {
+    if matches!(operands, Unary::Overlapping { .. }) {
         return None;
     }
     let rounding = rounding(&p.requant)?;
@@ -37,8 +37,7 @@ pub fn depthwise_conv2d(p: &DepthwiseConv2d<i8>, operands: &mut Unary<'_, i8>, w
     if !complete {
         return None;
     }
-    // SAFETY: the processor has AVX-512, and the slices are long enough.
-    unsafe { run(p, rounding, operands, w) }
+    at_widest!(run(p: &DepthwiseConv2d<i8>, rounding: Rounding, operands: &mut Unary<'_, i8>, w: &[i8]))
 }
 
 /// How channels lie in vectors.
@@ -65,11 +64,27 @@ impl Lanes {
     }
 }
 
-/// # Safety
+/// Weights of a tap as [`Lanes`] has the channels of `vector`; zeros behind the last tap.
+#[inline(always)]
+fn weights<S: Set>(lanes: Lanes, vector: usize, w: &[i8], tap: usize) -> __m128i {
+    let (c, first) = (lanes.channels, vector * LANES);
+    let Some(w) = w.get(tap * c..).and_then(|w| w.get(..c)) else {
+        // SAFETY: nothing is read.
+        return unsafe { S::part(w.as_ptr(), 0) };
+    };
+    if lanes.pixels == 1 {
+        // SAFETY: as many channels are left.
+        return unsafe { S::part(w.as_ptr().add(first), (c - first).min(LANES)) };
+    }
+    let repeated: [i8; LANES] = core::array::from_fn(|lane| w.get(lanes.channel(vector, lane)).copied().unwrap_or(0));
+    // SAFETY: sixteen bytes.
+    unsafe { S::part(repeated.as_ptr(), LANES) }
+}
+
 /// The slices are as long as [`depthwise_conv2d`] wants them.
-#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn run(p: &DepthwiseConv2d<i8>, rounding: Rounding, operands: &mut Unary<'_, i8>, w: &[i8]) -> Option<()> {
-    let (mut memory, mut bytes) = (Memory::new(), Bytes::new());
+#[inline(always)]
+fn run<S: Set>(p: &DepthwiseConv2d<i8>, rounding: Rounding, operands: &mut Unary<'_, i8>, w: &[i8]) -> Option<()> {
+    let (mut panels, mut ring) = (Panels::new(), Ring::new());
     let (c, window) = (p.in_channels, p.window);
     let ([in_h, in_w], [out_h, out_w], [kh, kw]) = (window.input, window.output, window.kernel);
     let lanes = Lanes::new(c, window.stride[1]);
@@ -80,37 +95,24 @@ unsafe fn run(p: &DepthwiseConv2d<i8>, rounding: Rounding, operands: &mut Unary<
     let row_len = columns.checked_mul(c)?;
     // What is written to a row of the ring does not reach the next.
     let pitch = row_len.checked_add(SPILL)?;
-    let ring = bytes.room(reach.checked_mul(pitch)?)?;
-    let per_vector = HEAD + kh * kw;
-    let constants = memory.room(lanes.vectors.checked_mul(per_vector)?)?;
+    let ring = ring.room::<S::Input>(reach.checked_mul(pitch)?)?;
+    let taps = kh * kw;
+    let w = w.get(..taps * c)?;
+    let panel = Factors::<S>::SIZE + taps.div_ceil(S::TAPS) * size_of::<S::Words>();
+    let panels = panels.room(lanes.vectors.checked_mul(panel)?)?;
     for vector in 0..lanes.vectors {
-        // SAFETY: there is room for the constants of all vectors.
+        // SAFETY: there is room for all panels; their lengths are multiples of 64.
         unsafe {
-            let to = constants.add(vector * per_vector);
-            if lanes.pixels == 1 {
-                let first = vector * LANES;
-                to.cast::<Factors>().write(Factors::from(&p.requant, rounding, first));
-                let mask = low_mask((c - first).min(LANES)) as u16;
-                for tap in 0..kh * kw {
-                    let weights = _mm_maskz_loadu_epi8(mask, w.as_ptr().add(tap * c + first));
-                    let weights = _mm512_and_si512(_mm512_cvtepi8_epi32(weights), _mm512_set1_epi32(0xFFFF));
-                    to.add(HEAD + tap).write(weights);
-                }
-                continue;
-            }
-            to.cast::<Factors>().write(Factors::of(&p.requant, rounding, |lane| lanes.channel(vector, lane)));
-            for tap in 0..kh * kw {
-                let weight = |lane: usize| match lanes.channel(vector, lane) {
-                    channel if channel < c => i32::from(w.get(tap * c + channel).copied().unwrap_or(0)) & 0xFFFF,
-                    _ => 0,
-                };
-                let weights: [i32; LANES] = core::array::from_fn(weight);
-                to.add(HEAD + tap).write(_mm512_loadu_si512(weights.as_ptr().cast()));
+            let to = panels.add(vector * panel).cast::<Factors<S>>();
+            to.write(Factors::of(&p.requant, rounding, |lane| lanes.channel(vector, lane)));
+            let to = to.add(1).cast::<S::Words>();
+            for (at, tap) in (0..taps).step_by(S::TAPS).enumerate() {
+                let pair = [weights::<S>(lanes, vector, w, tap), weights::<S>(lanes, vector, w, tap + 1)];
+                to.add(at).write(S::taps(pair));
             }
         }
     }
-    let landing = Landing::new(&p.requant, rounding);
-    let padding = p.pad_value.cast_unsigned();
+    let landing = Landing::<S>::new(&p.requant, rounding);
     for n in 0..p.batch {
         // Rows of the padded image that stand in the ring.
         let mut next = 0;
@@ -125,31 +127,33 @@ unsafe fn run(p: &DepthwiseConv2d<i8>, rounding: Rounding, operands: &mut Unary<
                         Some(y) => {
                             let left = window.pad[1].min(columns);
                             let right = (window.pad[1] + in_w).min(columns);
-                            fill(row, left * c, padding);
+                            S::fill::<false>(row, left * c, p.pad_value);
                             let from = (n * in_h + y) * in_w * c;
-                            copy(operands.x().as_ptr().add(from), row.add(left * c), (right - left) * c, 0);
-                            fill(row.add(right * c), (columns - right) * c, padding);
+                            S::copy::<false>(operands.x().as_ptr().add(from), row.add(left * c), (right - left) * c);
+                            S::fill::<false>(row.add(right * c), (columns - right) * c, p.pad_value);
                         }
-                        None => fill(row, row_len, padding),
+                        None => S::fill::<false>(row, row_len, p.pad_value),
                     }
                 }
                 next += 1;
             }
             let start = (n * out_h + oy) * out_w * c;
             let results = operands.y().get_mut(start..)?.get_mut(..out_w * c)?;
-            let mut rows = [core::ptr::null::<u8>(); TAPS];
-            for (tap, from) in rows.iter_mut().enumerate().take(kh * kw) {
-                let (i, j) = (tap / kw, tap % kw);
+            // Behind the last tap, the last: its weights are zeros.
+            let mut from = [ring.cast_const(); TAPS + 1];
+            for (tap, from) in from.iter_mut().enumerate() {
+                let (i, j) = (tap.min(taps - 1) / kw, tap.min(taps - 1) % kw);
+                let row = (top + i * window.dilation[0]) % reach;
                 // SAFETY: taps lie in the ring.
-                *from =
-                    unsafe { ring.add(((top + i * window.dilation[0]) % reach) * pitch + j * window.dilation[1] * c) };
+                *from = unsafe { ring.add(row * pitch + j * window.dilation[1] * c) };
             }
             let step = window.stride[1] * c * lanes.pixels;
-            // SAFETY: the constants are written, and taps and results of all pixels are there.
+            // SAFETY: the panels are written, and taps and results of all pixels are there.
             unsafe {
-                match kh * kw {
-                    9 => row::<9>(lanes, constants, &rows, 9, step, &landing, results),
-                    taps => row::<0>(lanes, constants, &rows, taps, step, &landing, results),
+                match (taps, S::TAPS) {
+                    (9, 1) => row::<S, 9>(lanes, (panels, panel), &from, 9, step, &landing, results),
+                    (9, 2) => row::<S, 5>(lanes, (panels, panel), &from, 9, step, &landing, results),
+                    _ => row::<S, 0>(lanes, (panels, panel), &from, taps, step, &landing, results),
                 }
             }
         }
@@ -157,53 +161,66 @@ unsafe fn run(p: &DepthwiseConv2d<i8>, rounding: Rounding, operands: &mut Unary<
     Some(())
 }
 
-/// A row of outputs; `KNOWN` taps, or, if that is 0, `taps`.
+/// Adds the products of step `i` of the taps, whose inputs stand `at` behind `from`.
 ///
 /// # Safety
-/// The constants of all vectors are written. From each tap on, the inputs of all pixels can be read, `step` bytes from one vector
-/// of pixels to the next, and sixteen bytes behind them.
-#[inline]
-#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn row<const KNOWN: usize>(
+/// There are sixteen.
+#[inline(always)]
+unsafe fn plus<S: Set>(
+    acc: S::Words,
+    from: &[*const S::Input; TAPS + 1],
+    i: usize,
+    at: usize,
+    weights: S::Words,
+) -> S::Words {
+    // SAFETY: as the caller promises; no index is beyond `TAPS`.
+    unsafe {
+        let [a, b] = [i * S::TAPS, i * S::TAPS + 1].map(|tap| from.get_unchecked(tap.min(TAPS)).add(at));
+        S::plus_taps(acc, [a, b], weights)
+    }
+}
+
+/// A row of outputs; `KNOWN` steps of [`Set::TAPS`] taps, or, if that is 0, as many as `taps` need.
+///
+/// # Safety
+/// The panels of all vectors are written, each so long. From each tap on, the inputs of all pixels can be read, `step` from one
+/// vector of pixels to the next, and sixteen behind them.
+#[inline(always)]
+unsafe fn row<S: Set, const KNOWN: usize>(
     lanes: Lanes,
-    constants: *const __m512i,
-    from: &[*const u8; TAPS],
+    (panels, panel): (*const u8, usize),
+    from: &[*const S::Input; TAPS + 1],
     taps: usize,
     step: usize,
-    landing: &Landing,
+    landing: &Landing<S>,
     results: &mut [i8],
 ) {
-    let taps = if KNOWN > 0 { KNOWN } else { taps };
+    let steps = if KNOWN > 0 { KNOWN } else { taps.div_ceil(S::TAPS) };
     let size = lanes.channels * lanes.pixels;
     for vector in 0..lanes.vectors {
         // SAFETY: as the caller promises; of the results only what there is is written.
         unsafe {
-            let head = constants.add(vector * (HEAD + taps));
-            let factors = *head.cast::<Factors>();
-            let w = head.add(HEAD);
-            let known: [__m512i; KNOWN] = core::array::from_fn(|tap| w.add(tap).read());
+            let head = panels.add(vector * panel).cast::<Factors<S>>();
+            let factors = *head;
+            let w = head.add(1).cast::<S::Words>();
+            let known: [S::Words; KNOWN] = core::array::from_fn(|at| w.add(at).read());
             let first = vector * LANES;
             let mut rest = results.len();
             let mut at = 0;
             let mut to = results.as_mut_ptr().add(first);
             while rest > 0 {
                 let mut acc = factors.bias;
-                // Of each pair of 16 bits, in which a value stands with its sign, the upper half of the weights is 0.
-                let plus = |acc: __m512i, tap: usize, weights: __m512i| {
-                    let x = _mm_loadu_si128(from.get_unchecked(tap).add(at + first).cast());
-                    _mm512_dpwssd_epi32(acc, _mm512_cvtepi8_epi32(x), weights)
-                };
                 if KNOWN > 0 {
-                    for (tap, &weights) in known.iter().enumerate() {
-                        acc = plus(acc, tap, weights);
+                    for (i, &weights) in known.iter().enumerate() {
+                        acc = plus::<S>(acc, from, i, at + first, weights);
                     }
                 } else {
-                    for tap in 0..taps {
-                        acc = plus(acc, tap, w.add(tap).read());
+                    for i in 0..steps {
+                        acc = plus::<S>(acc, from, i, at + first, w.add(i).read());
                     }
                 }
                 let count = size.min(rest);
-                store(to, count - first, landing.finish(&factors, acc));
+                S::store(to, count - first, landing.finish(&factors, acc));
                 rest -= count;
                 at += step;
                 to = to.wrapping_add(size);

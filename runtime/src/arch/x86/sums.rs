@@ -1,12 +1,13 @@
 #![allow(unsafe_code)]
-//! Sums of two int8 operands of one shape with AVX-512, sixteen elements at a time.
+//! Sums of two int8 operands of one shape, sixteen elements at a time.
 
-use core::arch::x86_64::*;
+use core::arch::x86_64::__m128i;
 
-use super::vnni::{LANES, doubled_high, low_mask, store, vnni};
-use crate::fixed::{MIN_TFLITE_SHIFT, Multiplier, Rounding, TFLITE_FLAG};
+use super::results::requantize;
+use super::set::{LANES, Set};
+use crate::fixed::Rounding;
+use crate::kernels::Binary;
 use crate::kernels::elementwise::{Add, AddTfLite, Broadcast};
-use crate::kernels::{Binary, Output};
 
 /// Operands and output, as far as all of them are as long.
 struct Operands {
@@ -37,62 +38,88 @@ impl Operands {
     }
 
     /// `f` of sixteen elements of both at a time.
-    ///
-    /// # Safety
-    /// The slices of [`Operands::new`] still live.
-    #[inline]
-    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
-    unsafe fn map(self, f: impl Fn(__m512i, __m512i) -> __m128i) {
+    #[inline(always)]
+    fn map<S: Set>(&self, f: impl Sum<S>) {
         for at in (0..self.len).step_by(LANES) {
-            let count = self.len - at;
-            let mask = low_mask(count.min(LANES)) as u16;
-            // SAFETY: only elements that there are are read, then written.
+            let count = (self.len - at).min(LANES);
+            // SAFETY: the caller of `new` holds the slices; only elements that there are are read, then written.
             unsafe {
-                let [a, b] = [self.a, self.b].map(|x| match count {
-                    LANES.. => _mm512_cvtepi8_epi32(_mm_loadu_si128(x.add(at).cast())),
-                    _ => _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask, x.add(at))),
-                });
-                store(self.y.add(at), count, f(a, b));
+                let [a, b] = [self.a, self.b].map(|x| S::part(x.add(at), count));
+                S::store(self.y.add(at), count, f.of(S::widen(a), S::widen(b)));
             }
         }
     }
 }
 
-/// Zero point and ends of an output.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn land(output: &Output<i8>, y: __m512i) -> __m128i {
-    let y = _mm512_add_epi32(y, _mm512_set1_epi32(output.zero_point));
-    let y = _mm512_min_epi32(y, _mm512_set1_epi32(output.max.into()));
-    _mm512_cvtepi32_epi8(_mm512_max_epi32(y, _mm512_set1_epi32(output.min.into())))
+/// A sum: a type instead of a closure, which would not surely have the instructions of `S`.
+trait Sum<S: Set> {
+    /// Of sixteen elements of both operands.
+    fn of(&self, a: S::Words, b: S::Words) -> __m128i;
+}
+
+/// Bias and factors of [`Add`].
+struct Rescaled<S: Set> {
+    factors: [S::Words; 2],
+    start: S::Words,
+    shift: i32,
+    ends: S::Ends,
+}
+
+impl<S: Set> Sum<S> for Rescaled<S> {
+    #[inline(always)]
+    fn of(&self, a: S::Words, b: S::Words) -> __m128i {
+        let [a_factor, b_factor] = self.factors;
+        let sum = S::add(S::mul(a, a_factor), S::mul(b, b_factor));
+        S::land(S::down(S::add(sum, self.start), self.shift), &self.ends)
+    }
+}
+
+/// What [`AddTfLite`] says.
+struct TfLite<'a, S: Set> {
+    p: &'a AddTfLite<'a>,
+    zero_points: [S::Words; 2],
+    ends: S::Ends,
+}
+
+impl<S: Set> Sum<S> for TfLite<'_, S> {
+    #[inline(always)]
+    fn of(&self, a: S::Words, b: S::Words) -> __m128i {
+        let (p, [a_zero, b_zero]) = (self.p, self.zero_points);
+        let (a, b) = (S::sub(a, a_zero), S::sub(b, b_zero));
+        let (coarse, fine) = if p.fine_first { (b, a) } else { (a, b) };
+        let fine = requantize::<S>(S::up(fine, p.fine.1.min(21).into()), p.fine.0);
+        let coarse = S::up(coarse, 19);
+        let sum = match (p.difference, p.fine_first) {
+            (false, _) => S::add(coarse, fine),
+            (true, true) => S::sub(fine, coarse),
+            (true, false) => S::sub(coarse, fine),
+        };
+        S::land(requantize::<S>(sum, p.sum), &self.ends)
+    }
 }
 
 /// See [`crate::kernels::elementwise::reference::add`]. `None`, and nothing is written, where the plain kernel must do it.
 pub fn add(p: &Add<i8>, operands: &mut Binary<'_, i8>) -> Option<()> {
-    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
-    fn wide(p: &Add<i8>, operands: Operands) {
-        let [a, b] = [p.a.mult, p.b.mult].map(|m| _mm512_set1_epi32(m));
+    #[inline(always)]
+    fn wide<S: Set>(p: &Add<i8>, operands: &Operands) -> Option<()> {
         let share = |zero_point: i32, mult: i32| zero_point.wrapping_neg().wrapping_mul(mult);
         let half = if p.shift == 0 { 0 } else { 1 << (p.shift - 1) };
         let start = share(p.a.zero_point, p.a.mult).wrapping_add(share(p.b.zero_point, p.b.mult)).wrapping_add(half);
-        let (start, shift) = (_mm512_set1_epi32(start), _mm_cvtsi32_si128(p.shift.into()));
-        // SAFETY: the caller holds the slices.
-        unsafe {
-            operands.map(|x, y| {
-                let sum = _mm512_add_epi32(_mm512_mullo_epi32(x, a), _mm512_mullo_epi32(y, b));
-                land(&p.output, _mm512_sra_epi32(_mm512_add_epi32(sum, start), shift))
-            });
-        }
+        operands.map::<S>(Rescaled {
+            factors: [S::splat(p.a.mult), S::splat(p.b.mult)],
+            start: S::splat(start),
+            shift: p.shift.into(),
+            ends: S::ends(&p.output),
+        });
+        Some(())
     }
     // Within these bounds, which verification proves, no sum leaves the range in which rounding is exact.
     let bounded = p.shift <= 30 && [&p.a, &p.b].iter().all(|t| t.mult.unsigned_abs() <= 1 << 21 && zero(t.zero_point));
-    if !vnni() || !bounded || !zero(p.output.zero_point) {
+    if !bounded || !zero(p.output.zero_point) {
         return None;
     }
-    let operands = Operands::new(&p.shape, operands)?;
-    // SAFETY: the processor has AVX-512.
-    unsafe { wide(p, operands) };
-    Some(())
+    let operands = &Operands::new(&p.shape, operands)?;
+    at_widest!(wide(p: &Add<i8>, operands: &Operands))
 }
 
 /// Whether it is a zero point of int8.
@@ -102,43 +129,16 @@ fn zero(zero_point: i32) -> bool {
 
 /// See [`crate::kernels::elementwise::reference::add_tflite`]; as [`add`].
 pub fn add_tflite(p: &AddTfLite, operands: &mut Binary<'_, i8>) -> Option<()> {
-    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
-    fn wide(p: &AddTfLite, operands: Operands) {
-        let [a_zero, b_zero] = p.zero_points.map(|z| _mm512_set1_epi32(z));
-        // −x is (x ^ −1) + 1.
-        let sign = |negative: bool| _mm512_set1_epi32(if negative { -1 } else { 0 });
-        let turned = |x: __m512i, sign: __m512i| _mm512_sub_epi32(_mm512_xor_si512(x, sign), sign);
-        let fine_sign = sign(p.difference && !p.fine_first);
-        let coarse_sign = sign(p.difference && p.fine_first);
-        let up = _mm_cvtsi32_si128(p.fine.1.min(21).into());
-        // SAFETY: the caller holds the slices.
-        unsafe {
-            operands.map(|a, b| {
-                let (a, b) = (_mm512_sub_epi32(a, a_zero), _mm512_sub_epi32(b, b_zero));
-                let (coarse, x) = if p.fine_first { (b, a) } else { (a, b) };
-                let x = turned(requantize(_mm512_sll_epi32(x, up), p.fine.0), fine_sign);
-                let coarse = turned(_mm512_slli_epi32::<19>(coarse), coarse_sign);
-                land(&p.output, requantize(_mm512_add_epi32(x, coarse), p.sum))
-            });
-        }
+    #[inline(always)]
+    fn wide<S: Set>(p: &AddTfLite, operands: &Operands) -> Option<()> {
+        let [a_zero, b_zero] = p.zero_points;
+        operands.map::<S>(TfLite { p, zero_points: [S::splat(a_zero), S::splat(b_zero)], ends: S::ends(&p.output) });
+        Some(())
     }
     let known = [p.fine.0, p.sum].iter().all(|m| m.rounding() == Rounding::TfLite && m.is_valid());
-    if !vnni() || !known || !p.zero_points.into_iter().chain([p.output.zero_point]).all(zero) {
+    if !known || !p.zero_points.into_iter().chain([p.output.zero_point]).all(zero) {
         return None;
     }
-    let operands = Operands::new(&p.shape, operands)?;
-    // SAFETY: the processor has AVX-512.
-    unsafe { wide(p, operands) };
-    Some(())
-}
-
-/// [`crate::fixed::requantize_tflite`] of sixteen numbers.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn requantize(acc: __m512i, m: Multiplier) -> __m512i {
-    let (mult, one) = (_mm512_set1_epi32(m.mult), _mm512_set1_epi32(1));
-    let q = doubled_high(acc, mult);
-    let q = _mm512_add_epi32(q, _mm512_srai_epi32::<31>(q));
-    let shift = _mm_cvtsi32_si128(i32::from(m.shift) - i32::from(TFLITE_FLAG | MIN_TFLITE_SHIFT));
-    _mm512_srai_epi32::<1>(_mm512_add_epi32(_mm512_sra_epi32(q, shift), one))
+    let operands = &Operands::new(&p.shape, operands)?;
+    at_widest!(wide(p: &AddTfLite, operands: &Operands))
 }

@@ -189,15 +189,21 @@ mod dsp {
     }
 }
 
-/// What the operators run on this machine.
+/// What the operators run on this machine, and could run on it.
 mod native {
     pub(super) use super::portable::{conv2d_scratch_len, depthwise_conv2d_scratch_len};
     use super::*;
-    use crate::arch::Products;
+    use crate::arch::{Products, each_level};
 
     pub(super) fn conv2d(p: &Conv2d<i8>, x: &[i8], w: &[i8], out: &mut [i8], _: &mut [i8]) -> Option<()> {
         let mut scratch = crate::Aligned([0; 1 << 15]);
-        every_place(p, x, out, |operands| i8::conv2d(p, operands, w, &mut scratch.0))
+        let (mut first, mut done) = (None, None);
+        each_level(|| {
+            out.fill(99);
+            done = every_place(p, x, out, |operands| i8::conv2d(p, operands, w, &mut scratch.0));
+            assert_eq!(first.get_or_insert_with(|| out.to_vec()), out);
+        });
+        done
     }
 
     pub(super) fn depthwise_conv2d(
@@ -208,13 +214,18 @@ mod native {
         _: &mut [i32],
     ) -> Option<()> {
         let scratch = &mut crate::Aligned([0; 1 << 15]).0;
-        i8::depthwise_conv2d(p, Unary::Apart(x, out), w, scratch)?;
-        if i8::depthwise_in_place(&p.window, p.multiplier) {
-            let mut other = x.to_vec();
-            i8::depthwise_conv2d(p, Unary::InPlace(&mut other), w, scratch)?;
-            assert_eq!(other, out, "in place");
-        }
-        Some(())
+        let (mut first, mut done) = (None, None);
+        each_level(|| {
+            out.fill(99);
+            done = i8::depthwise_conv2d(p, Unary::Apart(x, out), w, scratch);
+            assert_eq!(first.get_or_insert_with(|| out.to_vec()), out);
+            if i8::depthwise_in_place(&p.window, p.multiplier) {
+                let mut other = x.to_vec();
+                i8::depthwise_conv2d(p, Unary::InPlace(&mut other), w, scratch).unwrap();
+                assert_eq!(other, out, "in place");
+            }
+        });
+        done
     }
 }
 
@@ -245,6 +256,31 @@ fn depthwise_3x3_gives_the_bits_of_the_reference() {
         assert_eq!(expected, found, "seed {seed}: {p:?}");
         found.fill(0);
         native::depthwise_conv2d(&p, &x, &w, &mut found, &mut []).unwrap();
+        assert_eq!(expected, found, "seed {seed}: {p:?}");
+    }
+}
+
+/// Images wider than tiles, and more outputs than a vector holds, which the random windows above are not.
+#[test]
+fn wide_convolutions_give_the_bits_of_the_reference() {
+    for seed in 0..300 {
+        let random = &mut Random(seed);
+        let (input, kernel) = ([1..6, 1..60].map(|r| random.range(r) as usize), 1 + 2 * (seed as usize % 2));
+        let stride = [0, 1].map(|_| random.range(1..3) as usize);
+        let output = [0, 1].map(|axis| input[axis].div_ceil(stride[axis]));
+        let window = Window { input, output, kernel: [kernel; 2], stride, dilation: [1; 2], pad: [kernel / 2; 2] };
+        // One row of some is longer than the ring of rows.
+        let in_channels = random.range(1..if seed % 8 == 0 { 500 } else { 40 }) as usize;
+        let out_channels = random.range(1..70) as usize;
+        let depth = kernel * kernel * in_channels;
+        let requant = Requant::<i8>::random(random, out_channels, depth);
+        let (pad_value, requant) = (random.value(), requant.view());
+        let p = Conv2d { batch: 1, in_channels, out_channels, groups: 1, window, pad_value, requant };
+        let (x, w) = (random.i8s(input[0] * input[1] * in_channels), random.i8s(out_channels * depth));
+        let mut expected = vec![0; output[0] * output[1] * out_channels];
+        let mut found = expected.clone();
+        reference::conv2d(&p, &x, &w, &mut expected).unwrap();
+        native::conv2d(&p, &x, &w, &mut found, &mut []).unwrap();
         assert_eq!(expected, found, "seed {seed}: {p:?}");
     }
 }

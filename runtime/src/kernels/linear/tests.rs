@@ -137,13 +137,20 @@ mod dsp {
     }
 }
 
-/// What the operators run on this machine.
+/// What the operators run on this machine, and could run on it.
 mod native {
     use super::*;
-    use crate::arch::Products;
+    use crate::arch::{Products, each_level};
 
     pub(super) fn fully_connected(p: &FullyConnected<i8>, x: &[i8], w: &[i8], out: &mut [i8]) -> Option<()> {
-        every_place(p, x, out, |operands| i8::fully_connected(p, operands, w, &mut vec![0; 8 * p.inputs + 64]))
+        let (mut first, mut done) = (None, None);
+        each_level(|| {
+            out.fill(99);
+            let run = |operands: Unary<'_, i8>| i8::fully_connected(p, operands, w, &mut vec![0; 8 * p.inputs + 64]);
+            done = every_place(p, x, out, run);
+            assert_eq!(first.get_or_insert_with(|| out.to_vec()), out);
+        });
+        done
     }
 }
 
