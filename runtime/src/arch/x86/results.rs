@@ -5,7 +5,7 @@ use core::arch::x86_64::__m128i;
 use core::array::from_fn;
 
 use super::set::{LANES, Set};
-use crate::fixed::{MAX_SHIFT, MIN_TFLITE_SHIFT, Multiplier, Rounding, TFLITE_FLAG};
+use crate::fixed::{MAX_SHIFT, MIN_TFLITE_SHIFT, Rounding, TFLITE_FLAG};
 use crate::kernels::PerChannel;
 
 /// How all results of an operator are rounded, if they all are alike and by vectors.
@@ -94,24 +94,11 @@ impl<S: Set> Landing<S> {
         let y = match self.rounding {
             Rounding::Once => S::down_each(S::add(S::multiply_high(acc, f.mult), f.half), f.shift),
             Rounding::TfLite => {
-                let q = away::<S>(S::doubled_high(acc, f.mult));
+                let q = S::doubled_high(acc, f.mult);
+                let q = S::add(q, S::down(q, 31));
                 S::down(S::add(S::down_each(q, f.shift), S::splat(1)), 1)
             }
         };
         S::land(y, &self.ends)
     }
-}
-
-/// [`crate::fixed::requantize_tflite`] of sixteen numbers.
-#[inline(always)]
-pub(super) fn requantize<S: Set>(acc: S::Words, m: Multiplier) -> S::Words {
-    let q = away::<S>(S::doubled_high(acc, S::splat(m.mult)));
-    let shift = i32::from(m.shift) - i32::from(TFLITE_FLAG | MIN_TFLITE_SHIFT);
-    S::down(S::add(S::down(q, shift), S::splat(1)), 1)
-}
-
-/// What of halves rounds down those of negative numbers.
-#[inline(always)]
-fn away<S: Set>(q: S::Words) -> S::Words {
-    S::add(q, S::down(q, 31))
 }

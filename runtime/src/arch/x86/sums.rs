@@ -3,9 +3,8 @@
 
 use core::arch::x86_64::__m128i;
 
-use super::results::requantize;
 use super::set::{LANES, Set};
-use crate::fixed::Rounding;
+use crate::fixed::{MIN_TFLITE_SHIFT, Multiplier, Rounding, TFLITE_FLAG};
 use crate::kernels::Binary;
 use crate::kernels::elementwise::{Add, AddTfLite, Broadcast};
 
@@ -40,13 +39,23 @@ impl Operands {
     /// `f` of sixteen elements of both at a time.
     #[inline(always)]
     fn map<S: Set>(&self, f: impl Sum<S>) {
-        for at in (0..self.len).step_by(LANES) {
-            let count = (self.len - at).min(LANES);
-            // SAFETY: the caller of `new` holds the slices; only elements that there are are read, then written.
-            unsafe {
-                let [a, b] = [self.a, self.b].map(|x| S::part(x.add(at), count));
-                S::store(self.y.add(at), count, f.of(S::widen(a), S::widen(b)));
-            }
+        let whole = self.len & !(LANES - 1);
+        for at in (0..whole).step_by(LANES) {
+            self.map_at(&f, at, LANES);
+        }
+        if whole < self.len {
+            self.map_at(&f, whole, self.len - whole);
+        }
+    }
+
+    /// `f` of `count` elements from `at` on.
+    #[inline(always)]
+    fn map_at<S: Set>(&self, f: &impl Sum<S>, at: usize, count: usize) {
+        debug_assert!(at + count <= self.len);
+        // SAFETY: the caller of `new` holds the slices; only elements that there are are read, then written.
+        unsafe {
+            let (a, b) = (S::part(self.a.add(at), count), S::part(self.b.add(at), count));
+            S::store(self.y.add(at), count, f.of(S::widen(a), S::widen(b)));
         }
     }
 }
@@ -74,27 +83,82 @@ impl<S: Set> Sum<S> for Rescaled<S> {
     }
 }
 
-/// What [`AddTfLite`] says.
-struct TfLite<'a, S: Set> {
-    p: &'a AddTfLite<'a>,
+/// Factors of [`AddTfLite`], of which the first operand here is the one with the larger scale.
+///
+/// The first rounding of the finer operand x, `⌊x · 2^up · m / 2^31 + ½⌋`, needs no long product: with `d = 31 − up` and
+/// `m = 2^d · high + low` it is `x · high + ⌊(x · low + 2^(d−1)) / 2^d⌋`.
+struct TfLite<S: Set> {
+    fine_first: bool,
+    difference: bool,
+    /// Of the coarse and the fine operand.
     zero_points: [S::Words; 2],
+    high: S::Words,
+    low: S::Words,
+    half: S::Words,
+    down: i32,
+    fine: Away<S>,
+    sum_factor: S::Words,
+    sum: Away<S>,
     ends: S::Ends,
 }
 
-impl<S: Set> Sum<S> for TfLite<'_, S> {
+impl<S: Set> TfLite<S> {
     #[inline(always)]
-    fn of(&self, a: S::Words, b: S::Words) -> __m128i {
-        let (p, [a_zero, b_zero]) = (self.p, self.zero_points);
-        let (a, b) = (S::sub(a, a_zero), S::sub(b, b_zero));
-        let (coarse, fine) = if p.fine_first { (b, a) } else { (a, b) };
-        let fine = requantize::<S>(S::up(fine, p.fine.1.min(21).into()), p.fine.0);
+    fn new(p: &AddTfLite) -> Self {
+        let ((fine, up), [a_zero, b_zero]) = (p.fine, p.zero_points);
+        let zero_points = if p.fine_first { [b_zero, a_zero] } else { [a_zero, b_zero] };
+        let down = 31 - i32::from(up.min(30));
+        Self {
+            fine_first: p.fine_first,
+            difference: p.difference,
+            zero_points: zero_points.map(|zero| S::splat(zero)),
+            high: S::splat(fine.mult >> down),
+            low: S::splat(fine.mult & ((1 << down) - 1)),
+            half: S::splat(1 << (down - 1)),
+            down,
+            fine: Away::new(fine),
+            sum_factor: S::splat(p.sum.mult),
+            sum: Away::new(p.sum),
+            ends: S::ends(&p.output),
+        }
+    }
+}
+
+impl<S: Set> Sum<S> for TfLite<S> {
+    /// Nothing overflows: `|x| ≤ 255` and `up ≤ 21`, so that its share is below 2^30 before the second rounding and 2^29 behind it;
+    /// the other operand's is below 2^27.
+    #[inline(always)]
+    fn of(&self, coarse: S::Words, x: S::Words) -> __m128i {
+        let [coarse_zero, zero] = self.zero_points;
+        let (coarse, x) = (S::sub(coarse, coarse_zero), S::sub(x, zero));
+        let low = S::down(S::add(S::mul(x, self.low), self.half), self.down);
+        let fine = self.fine.round(S::add(S::mul(x, self.high), low));
         let coarse = S::up(coarse, 19);
-        let sum = match (p.difference, p.fine_first) {
+        let sum = match (self.difference, self.fine_first) {
             (false, _) => S::add(coarse, fine),
             (true, true) => S::sub(fine, coarse),
             (true, false) => S::sub(coarse, fine),
         };
-        S::land(requantize::<S>(sum, p.sum), &self.ends)
+        S::land(self.sum.round(S::doubled_high(sum, self.sum_factor)), &self.ends)
+    }
+}
+
+/// The second rounding of [`crate::fixed::requantize_tflite`], of numbers q below 2^30: `⌊(q + 2^(e−1) − (q < 0)) / 2^e⌋`.
+struct Away<S: Set> {
+    half: S::Words,
+    exponent: i32,
+}
+
+impl<S: Set> Away<S> {
+    #[inline(always)]
+    fn new(m: Multiplier) -> Self {
+        let shift = i32::from(m.shift) - i32::from(TFLITE_FLAG | MIN_TFLITE_SHIFT);
+        Self { half: S::splat(1 << shift.clamp(0, 30)), exponent: shift.clamp(0, 30) + 1 }
+    }
+
+    #[inline(always)]
+    fn round(&self, q: S::Words) -> S::Words {
+        S::down(S::add(S::add(q, S::down(q, 31)), self.half), self.exponent)
     }
 }
 
@@ -131,14 +195,19 @@ fn zero(zero_point: i32) -> bool {
 pub fn add_tflite(p: &AddTfLite, operands: &mut Binary<'_, i8>) -> Option<()> {
     #[inline(always)]
     fn wide<S: Set>(p: &AddTfLite, operands: &Operands) -> Option<()> {
-        let [a_zero, b_zero] = p.zero_points;
-        operands.map::<S>(TfLite { p, zero_points: [S::splat(a_zero), S::splat(b_zero)], ends: S::ends(&p.output) });
+        operands.map::<S>(TfLite::new(p));
         Some(())
     }
     let known = [p.fine.0, p.sum].iter().all(|m| m.rounding() == Rounding::TfLite && m.is_valid());
+    // The bits that its factor's lower part has leave room for eight more.
+    let known = known && (9..=21).contains(&p.fine.1);
     if !known || !p.zero_points.into_iter().chain([p.output.zero_point]).all(zero) {
         return None;
     }
-    let operands = &Operands::new(&p.shape, operands)?;
+    let mut operands = Operands::new(&p.shape, operands)?;
+    if p.fine_first {
+        (operands.a, operands.b) = (operands.b, operands.a);
+    }
+    let operands = &operands;
     at_widest!(wide(p: &AddTfLite, operands: &Operands))
 }

@@ -136,7 +136,12 @@ impl Set for Vnni {
     #[inline(always)]
     unsafe fn part(from: *const i8, count: usize) -> __m128i {
         // SAFETY: see `Vnni`; only `count` bytes are read.
-        unsafe { _mm_maskz_loadu_epi8(low_mask(count) as u16, from) }
+        unsafe {
+            match count {
+                LANES.. => _mm_loadu_si128(from.cast()),
+                _ => _mm_maskz_loadu_epi8(low_mask(count) as u16, from),
+            }
+        }
     }
 
     #[inline(always)]
