@@ -183,7 +183,6 @@ fn number(value: &Value, pointer: &str) -> f64 {
     at(value, pointer).as_f64().unwrap_or_else(|| panic!("{pointer} is no number"))
 }
 
-/// `model.teff` of every shipped model is, bit for bit, what the command on its card makes of `model.onnx`.
 /// Two lines are two lines, the same with each run, and another seed writes others.
 #[test]
 fn a_language_model_writes_lines() {
@@ -200,14 +199,21 @@ fn a_language_model_writes_lines() {
     assert_eq!((write("5") == text, write("6") == text), (true, false));
 }
 
+/// `model.teff` of a shipped model is, bit for bit, what the command on its card makes of `model.onnx`.
 #[test]
 fn shipped_files_are_what_their_command_makes() {
     let bench = Bench::new();
-    for name in ["lightcnn-mnist", "lightcnn-fashion"] {
+    for (name, options) in [
+        ("lightcnn-mnist", &["--method", "min-max", "--labels", "labels.txt"][..]),
+        ("lightcnn-fashion", &["--method", "min-max", "--labels", "labels.txt"]),
+        ("sine", &["--method", "min-max", "--no-debug-names", "--no-self-test"]),
+    ] {
         let folder = mnist().join("..").join(name);
         let [onnx, calibration, labels] = ["model.onnx", "calibration.npz", "labels.txt"].map(|f| path(&folder, f));
-        let args = ["convert", &onnx, "--calibration", &calibration, "--method", "min-max", "--labels", &labels];
-        bench.teff(&[&args[..], &["-o", "again.teff"]].concat()).text();
+        let options = options.iter().map(|&option| if option == "labels.txt" { &labels } else { option });
+        let mut args = vec!["convert", &onnx, "--calibration", &calibration, "-o", "again.teff"];
+        args.extend(options);
+        bench.teff(&args).text();
         let same = fs::read(bench.at("again.teff")).unwrap() == fs::read(folder.join("model.teff")).unwrap();
         assert!(same, "models/{name}/model.teff is not what `teff convert` makes now: renew it as its card says");
     }

@@ -193,7 +193,7 @@ impl<'s, 'm> Session<'s, 'm> {
     /// # Errors
     /// If data asks for something out of range, such as a gather index; never for a reason of the file.
     pub fn run(&mut self) -> Result<(), RunError> {
-        self.run_observed(|_| {})
+        self.run_entry(0)
     }
 
     /// Runs the first entry point and tells `observer` of each step.

@@ -153,10 +153,19 @@ pub static DEPTHWISE_CONV2D_QUADS: OpDef =
 pub static FULLY_CONNECTED_VECTOR: OpDef =
     define::<narrow::VectorFullyConnected>(FULLY_CONNECTED.id, "fully_connected_vector");
 
+/// [`FULLY_CONNECTED`] of one vector and few weights, whose output is apart from its input.
+pub static FULLY_CONNECTED_SMALL: OpDef =
+    define::<narrow::SmallFullyConnected>(FULLY_CONNECTED.id, "fully_connected_small");
+
 /// Narrow forms of operators in [`ALL`]: each has the id and the bits of its operator, links less, and refuses a step that needs
 /// what it leaves out ([`OpIssue::Narrow`]).
-pub static NARROW: &[&OpDef] =
-    &[&CONV2D_DENSE, &DEPTHWISE_CONV2D_PLANAR, &DEPTHWISE_CONV2D_QUADS, &FULLY_CONNECTED_VECTOR];
+pub static NARROW: &[&OpDef] = &[
+    &CONV2D_DENSE,
+    &DEPTHWISE_CONV2D_PLANAR,
+    &DEPTHWISE_CONV2D_QUADS,
+    &FULLY_CONNECTED_SMALL,
+    &FULLY_CONNECTED_VECTOR,
+];
 
 /// How much higher the id of an operator's int16 form is.
 pub const S16: u16 = 256;

@@ -11,7 +11,7 @@ use super::{Operator, conv2d::Params};
 use crate::arch::Products;
 use crate::exec::{Frame, RunError};
 use crate::format::{OpIssue, StepView};
-use crate::kernels::conv;
+use crate::kernels::{conv, linear};
 
 /// [`Conv2d`] of one group.
 pub(super) struct DenseConv2d;
@@ -89,5 +89,35 @@ impl Operator for VectorFullyConnected {
 
     fn run(frame: &mut Frame<'_, '_>, params: &Self::Params) -> Result<(), RunError> {
         fully_connected::run_with(frame, params, i8::vector_fully_connected)
+    }
+}
+
+/// Most weights of a layer of [`SmallFullyConnected`], which takes about six instructions for each on any core.
+const FEW_WEIGHTS: usize = 256;
+
+/// [`FullyConnected`] of one vector and at most [`FEW_WEIGHTS`] weights: no loop over several rows is linked. Unless a whole model
+/// has layers as small, the fast loops are there anyway.
+pub(super) struct SmallFullyConnected;
+
+impl Operator for SmallFullyConnected {
+    type Params = fully_connected::Params;
+
+    fn check(step: &StepView<'_>, params: &Self::Params) -> Result<usize, OpIssue> {
+        let p = fully_connected::kernel::<i8>(step, params).ok_or(OpIssue::Shape)?;
+        let few = p.inputs.checked_mul(p.outputs).is_some_and(|weights| weights <= FEW_WEIGHTS);
+        ensure(p.rows == 1 && few, OpIssue::Narrow)?;
+        match FullyConnected::<i8>::check(step, params)? {
+            0 => Ok(0),
+            // To copy an input that the output overlaps.
+            _ => Err(OpIssue::Narrow),
+        }
+    }
+
+    fn run(frame: &mut Frame<'_, '_>, params: &Self::Params) -> Result<(), RunError> {
+        let error = frame.inconsistent();
+        let p = frame.expect(fully_connected::kernel::<i8>(frame.step(), params))?;
+        let w = frame.constant(1)?;
+        let (x, out) = frame.unary(0)?;
+        linear::small::fully_connected(&p, x, w, out).ok_or(error)
     }
 }

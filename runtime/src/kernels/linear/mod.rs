@@ -3,6 +3,7 @@
 pub mod dsp;
 pub mod portable;
 pub mod reference;
+pub mod small;
 #[cfg(test)]
 mod tests;
 

@@ -137,6 +137,17 @@ mod dsp {
     }
 }
 
+/// [`super::small`], one vector after the other.
+mod small {
+    use super::*;
+
+    pub(super) fn fully_connected<E: Element>(p: &FullyConnected<E>, x: &[E], w: &[i8], out: &mut [E]) -> Option<()> {
+        let one = FullyConnected { rows: 1, ..*p };
+        let mut rows = x.chunks_exact(p.inputs).zip(out.chunks_exact_mut(p.outputs));
+        rows.try_for_each(|(x, out)| super::super::small::fully_connected(&one, x, w, out))
+    }
+}
+
 /// What the operators run on this machine, and could run on it.
 mod native {
     use super::*;
@@ -157,5 +168,6 @@ mod native {
 kernel_tests!(portable_s8: portable of i8);
 kernel_tests!(dsp_s8: dsp of i8);
 kernel_tests!(native_s8: native of i8);
+kernel_tests!(small_s8: small of i8);
 kernel_tests!(portable_s16: portable of i16);
 kernel_tests!(portable_s32: portable of i32);
