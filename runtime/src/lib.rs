@@ -21,7 +21,8 @@
 //! 2. **Verify once, then never fail.** After [`Model::verify`], [`Session::run`] does not panic, does not read
 //!    outside its slices and ends in bounded time.
 //! 3. **No heap.** The crate is `no_std` without `alloc`. Memory is one slice that the caller owns, of
-//!    [`Model::memory_len`] bytes.
+//!    [`Model::memory_len`] bytes. The feature `rayon`, which is for PCs, is the exception: parts of a step that is split over
+//!    threads have scratch memory, and a copy of an input that is overwritten, on the heap.
 //! 4. **You pay for what you use.** [`Model::verify_with`] takes the operators that a firmware names; no other is
 //!    linked.
 //!
@@ -64,6 +65,8 @@ pub mod real;
 pub use checksum::{Crc32, crc32};
 pub use exec::{RunError, SelfTestError, Session, SessionError, StepEvent};
 pub use format::{Model, VerifyError};
+#[cfg(feature = "rayon")]
+pub use ops::over_threads;
 
 /// Aligns what it holds to 16 bytes: the alignment that a model file and a session's memory need.
 #[derive(Debug, Clone, Copy)]

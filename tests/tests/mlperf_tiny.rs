@@ -9,6 +9,7 @@ use std::path::Path;
 
 use ndarray::{ArrayD, Axis};
 use ndarray_npy::NpzReader;
+use teff::{Model, Session};
 use teff_tests::{budget, in_ci, skip};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::board::{self, bench};
@@ -88,4 +89,24 @@ fn cortex_m55() {
 #[test]
 fn rv32imc() {
     within_budgets("riscv-virt-imc", &["kws", "ad", "vww-int8"]);
+}
+
+/// Every step gives the bits of one thread on any number of threads.
+#[test]
+fn on_threads_of_this_computer() {
+    let Some(folder) = teff_tests::shared("mlperf-tiny") else { return };
+    let pools = [1, 2, 3, 8].map(|count| rayon::ThreadPoolBuilder::new().num_threads(count).build().expect("threads"));
+    for (key, name) in MODELS.into_iter().filter(|(key, _)| ["kws", "vww-int8", "ic", "ic-int8", "ad"].contains(key)) {
+        let file = converted(&folder, key, name);
+        let model = Model::verify(&file).expect("it is sound");
+        for pool in &pools {
+            let tested = pool.install(|| {
+                teff::over_threads(|| {
+                    let mut memory = AlignedBytes::zeroed(model.memory_len());
+                    Session::new(&model, &mut memory).expect("it fits").self_test()
+                })
+            });
+            assert_eq!(tested, Ok(()), "{key}, {} threads", pool.current_num_threads());
+        }
+    }
 }

@@ -23,7 +23,8 @@ use crate::report::text::{grouped, lines, shape, table};
 /// to 256. Instructions are not cycles.
 ///
 /// With --board host: CPU time on this computer, one thread; of a language model tokens per CPU second. --float names the model
-/// that it was made from, which then takes turns with it: an ONNX file in tract, a Hugging Face folder in plain f32.
+/// that it was made from, which then takes turns with it: an ONNX file in tract, a Hugging Face folder in plain f32. --threads
+/// splits large steps over threads, and shows time on the wall.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   cargo teff bench model.teff
@@ -43,6 +44,10 @@ pub(super) struct Args {
     /// With --board host: the float model to compare with, an ONNX file or a Hugging Face folder
     #[arg(long, value_name = "MODEL")]
     float: Option<PathBuf>,
+    /// With --board host: threads that large steps are split over; not for language models
+    #[arg(long, value_name = "COUNT", default_value_t = 1,
+        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=256))]
+    threads: usize,
     /// Print JSON: an array, a report for each machine
     #[arg(long)]
     json: bool,
@@ -62,6 +67,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
         return host(args, &model);
     }
     ensure!(args.float.is_none(), "--float is for --board host");
+    ensure!(args.threads == 1, "--threads is for --board host");
     let own = tokens::is_language_model(&model).then(|| tokens::own_tokens(&model, tokens::TOKENS)).transpose()?;
     let mut reports = Vec::new();
     for machine in machines(args)? {
@@ -83,13 +89,14 @@ pub(super) fn main(args: &Args) -> Result<()> {
 fn host(args: &Args, model: &Model<'_>) -> Result<()> {
     let float = args.float.as_deref();
     if tokens::is_language_model(model) {
+        ensure!(args.threads == 1, "the steps of a language model are not split over threads");
         let report = language::measure(model, float)?;
         return match args.json {
             true => print_json(&report),
             false => print(&render_language(&report)),
         };
     }
-    let report = graph::measure(model, float)?;
+    let report = graph::measure(model, float, args.threads)?;
     match args.json {
         true => print_json(&report),
         false => print(&render_graph(&report)),
@@ -123,9 +130,13 @@ fn render_graph(report: &graph::GraphReport) -> String {
         ]);
     }
     let mut text = lines(&rows);
+    let time = match report.threads {
+        1 => "of CPU time an inference, one thread".to_string(),
+        threads => format!("on the wall an inference, {threads} threads"),
+    };
     let _ = writeln!(
         text,
-        "{:.1} µs of CPU time an inference, one thread, {}; {} MACs, {} a nanosecond",
+        "{:.1} µs {time}, {}; {} MACs, {} a nanosecond",
         report.microseconds,
         report.instructions,
         grouped(report.macs),

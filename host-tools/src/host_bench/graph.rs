@@ -8,7 +8,7 @@ use ndarray::{ArrayD, IxDyn};
 use serde::Serialize;
 use teff::{Model, Session};
 
-use super::{median, seconds};
+use super::{median, seconds, seconds_on_the_wall};
 use crate::data::InputSpec;
 use crate::lm::host;
 use crate::report::float::FloatModel;
@@ -19,14 +19,19 @@ const ROUNDS: usize = 41;
 /// CPU seconds of a turn, at least.
 const TURN: f64 = 0.004;
 
+/// Seconds that work takes.
+type Clock = fn(&mut dyn FnMut()) -> f64;
+
 /// What a model costs here.
 #[derive(Debug, Clone, Serialize)]
 pub struct GraphReport {
     /// The instructions that Teff's kernels were chosen for.
     pub instructions: &'static str,
+    /// Threads that large steps are split over.
+    pub threads: usize,
     /// Each step by itself, the time of reading the clock taken off.
     pub steps: Vec<StepTime>,
-    /// Microseconds of CPU time of an inference of the first entry point.
+    /// Microseconds of an inference of the first entry point: CPU time, or with several threads time on the wall.
     pub microseconds: f64,
     /// Multiply-accumulates of an inference.
     pub macs: u64,
@@ -42,15 +47,23 @@ pub struct StepTime {
     /// The step.
     #[serde(flatten)]
     pub step: StepReport,
-    /// Microseconds of CPU time: the least of many runs.
+    /// Microseconds, as those of an inference: the least of many runs.
     pub microseconds: f64,
 }
 
-/// Runs `model` on zeros, and in turn the float model `onnx`, if there is one.
+/// Runs `model` on zeros and so many threads, and in turn the float model `onnx`, if there is one, on one.
 ///
 /// # Errors
-/// If a run fails, or tract does not load the float model.
-pub fn measure(model: &Model<'_>, onnx: Option<&Path>) -> Result<GraphReport> {
+/// If a run fails, tract does not load the float model, or threads cannot be started.
+pub fn measure(model: &Model<'_>, onnx: Option<&Path>, threads: usize) -> Result<GraphReport> {
+    if threads <= 1 {
+        return measure_by(|work| seconds(work), model, onnx, 1);
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    pool.install(|| teff::over_threads(|| measure_by(|work| seconds_on_the_wall(work), model, onnx, threads)))
+}
+
+fn measure_by(seconds: Clock, model: &Model<'_>, onnx: Option<&Path>, threads: usize) -> Result<GraphReport> {
     let mut memory = host::memory(model);
     let mut session = Session::new(model, &mut memory)?;
     let specs = InputSpec::of_entry(&model.entry(0).context("no entry point")?)?;
@@ -65,12 +78,12 @@ pub fn measure(model: &Model<'_>, onnx: Option<&Path>) -> Result<GraphReport> {
     };
     let tract = || float.as_ref().map_or(Ok(()), |float| float.run(&inputs).map(|outputs| drop(black_box(outputs))));
     tract()?;
-    let (own_count, other_count) = (count(&mut teff), count(|| drop(tract())));
+    let (own_count, other_count) = (count(seconds, &mut teff), count(seconds, &mut || drop(tract())));
     let (mut own, mut others) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        own.push(seconds(|| (0..own_count).for_each(|_| teff())) / own_count as f64 * 1e6);
+        own.push(seconds(&mut || (0..own_count).for_each(|_| teff())) / own_count as f64 * 1e6);
         if float.is_some() {
-            others.push(seconds(|| (0..other_count).for_each(|_| drop(tract()))) / other_count as f64 * 1e6);
+            others.push(seconds(&mut || (0..other_count).for_each(|_| drop(tract()))) / other_count as f64 * 1e6);
         }
     }
     if let Some(error) = failure {
@@ -81,7 +94,8 @@ pub fn measure(model: &Model<'_>, onnx: Option<&Path>) -> Result<GraphReport> {
     let report = ModelReport::new(model);
     Ok(GraphReport {
         instructions: teff::arch::instructions(),
-        steps: steps(model, &mut session, &report)?,
+        threads,
+        steps: steps(seconds, model, &mut session, &report)?,
         microseconds,
         macs: report.totals.macs,
         tract_microseconds,
@@ -90,22 +104,27 @@ pub fn measure(model: &Model<'_>, onnx: Option<&Path>) -> Result<GraphReport> {
 }
 
 /// How often `work` must run to fill a turn.
-fn count(mut work: impl FnMut()) -> usize {
+fn count(seconds: Clock, work: &mut dyn FnMut()) -> usize {
     let mut count = 1;
-    while seconds(|| (0..count).for_each(|_| work())) < TURN {
+    while seconds(&mut || (0..count).for_each(|_| work())) < TURN {
         count *= 2;
     }
     count
 }
 
-fn steps(model: &Model<'_>, session: &mut Session<'_, '_>, report: &ModelReport) -> Result<Vec<StepTime>> {
-    let nothing = (0..1_000).map(|_| seconds(|| ())).fold(f64::MAX, f64::min);
+fn steps(
+    seconds: Clock,
+    model: &Model<'_>,
+    session: &mut Session<'_, '_>,
+    report: &ModelReport,
+) -> Result<Vec<StepTime>> {
+    let nothing = (0..1_000).map(|_| seconds(&mut || ())).fold(f64::MAX, f64::min);
     let range = model.entry(0).map_or(0..0, |entry| entry.steps());
     let mut least = vec![f64::MAX; range.len()];
     for _ in 0..200 {
         for (index, least) in range.clone().zip(&mut least) {
             let mut result = Ok(());
-            let time = seconds(|| result = session.run_step(index).map(|_| ()));
+            let time = seconds(&mut || result = session.run_step(index).map(|_| ()));
             result?;
             *least = least.min(time - nothing);
         }

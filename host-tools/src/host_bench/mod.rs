@@ -1,19 +1,27 @@
 //! What a model costs on this computer: CPU time, on one thread, beside another program in the same run.
 //!
 //! Time is what the scheduler charges this thread, not what a clock on the wall shows: other work on the machine is not in
-//! it, but shared caches and clock rates are, so that programs take turns and medians are compared.
+//! it, but shared caches and clock rates are, so that programs take turns and medians are compared. With several threads it is
+//! the clock on the wall.
 
 pub mod graph;
 pub mod language;
 pub mod plain;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
 
 /// CPU seconds of a thread that `work` takes.
 pub fn seconds(work: impl FnOnce()) -> f64 {
     let start = ThreadTime::now();
+    work();
+    start.elapsed().max(Duration::from_nanos(1)).as_secs_f64()
+}
+
+/// Seconds on the wall that `work` takes.
+pub fn seconds_on_the_wall(work: impl FnOnce()) -> f64 {
+    let start = Instant::now();
     work();
     start.elapsed().max(Duration::from_nanos(1)).as_secs_f64()
 }

@@ -10,7 +10,9 @@ pub use crate::format::DataType;
 
 /// An element of an activation: int8 with any zero point, or int16 or int32 with zero point 0. Only what lies between the
 /// squares or exponentials of a signal and a logarithm or root of their sums is int32.
-pub trait Element: Copy + Ord + Default + Debug + FromBytes + IntoBytes + Immutable + KnownLayout + 'static {
+pub trait Element:
+    Copy + Ord + Default + Debug + Send + Sync + FromBytes + IntoBytes + Immutable + KnownLayout + 'static
+{
     /// Holds every sum of products that verification admits.
     type Sum: Accumulator;
 

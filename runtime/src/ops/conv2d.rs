@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::check::{self, Sliding, ensure};
-use super::{Limits, Operator};
+use super::{Limits, Operator, threads};
 use crate::arch::Products;
 use crate::exec::{Frame, RunError};
 use crate::format::{DataType, OpIssue, StepView};
@@ -117,14 +117,14 @@ impl<E: Products> Operator for Conv2d<E> {
 
 /// Runs the step with this kernel.
 #[inline(always)]
-pub(super) fn run_with<E: Element>(
+pub(super) fn run_with<E: Products>(
     frame: &mut Frame<'_, '_>,
     params: &Params,
-    kernel_of: impl Fn(&conv::Conv2d<'_, E>, Unary<'_, E>, &[i8], &mut [u8]) -> Option<()>,
+    kernel_of: impl Fn(&conv::Conv2d<'_, E>, Unary<'_, E>, &[i8], &mut [u8]) -> Option<()> + Sync,
 ) -> Result<(), RunError> {
     let error = frame.inconsistent();
     let p = frame.expect(kernel::<E>(frame.step(), params))?;
     let w = frame.constant(1)?;
     let (operands, scratch) = frame.overlapping_with_scratch()?;
-    kernel_of(&p, operands, w, scratch).ok_or(error)
+    threads::run(&p, operands, w, scratch, kernel_of).ok_or(error)
 }

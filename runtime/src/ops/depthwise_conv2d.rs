@@ -6,7 +6,7 @@
 
 use core::marker::PhantomData;
 
-use super::Operator;
+use super::{Operator, threads};
 use super::check::{self, ensure};
 pub use super::conv2d::Params;
 use crate::arch::Products;
@@ -74,14 +74,14 @@ impl<E: Products> Operator for DepthwiseConv2d<E> {
 
 /// Runs the step with this kernel.
 #[inline(always)]
-pub(super) fn run_with<E: Element>(
+pub(super) fn run_with<E: Products>(
     frame: &mut Frame<'_, '_>,
     params: &Params,
-    kernel_of: impl Fn(&conv::DepthwiseConv2d<'_, E>, Unary<'_, E>, &[i8], &mut [u8]) -> Option<()>,
+    kernel_of: impl Fn(&conv::DepthwiseConv2d<'_, E>, Unary<'_, E>, &[i8], &mut [u8]) -> Option<()> + Sync,
 ) -> Result<(), RunError> {
     let error = frame.inconsistent();
     let p = frame.expect(kernel::<E>(frame.step(), params))?;
     let w = frame.constant(1)?;
     let (operands, scratch) = frame.overlapping_with_scratch()?;
-    kernel_of(&p, operands, w, scratch).ok_or(error)
+    threads::run(&p, operands, w, scratch, kernel_of).ok_or(error)
 }

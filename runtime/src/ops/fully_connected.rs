@@ -8,7 +8,7 @@ use core::marker::PhantomData;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::{Limits, Operator};
+use super::{Limits, Operator, threads};
 use super::check::{self, ensure};
 use crate::arch::Products;
 use crate::exec::{Frame, RunError};
@@ -76,14 +76,14 @@ impl<E: Products> Operator for FullyConnected<E> {
 
 /// Runs the step with this kernel.
 #[inline(always)]
-pub(super) fn run_with<E: Element>(
+pub(super) fn run_with<E: Products>(
     frame: &mut Frame<'_, '_>,
     params: &Params,
-    kernel_of: impl Fn(&linear::FullyConnected<'_, E>, Unary<'_, E>, &[i8], &mut [u8]) -> Option<()>,
+    kernel_of: impl Fn(&linear::FullyConnected<'_, E>, Unary<'_, E>, &[i8], &mut [u8]) -> Option<()> + Sync,
 ) -> Result<(), RunError> {
     let error = frame.inconsistent();
     let p = frame.expect(kernel::<E>(frame.step(), params))?;
     let w = frame.constant(1)?;
     let (operands, scratch) = frame.overlapping_with_scratch()?;
-    kernel_of(&p, operands, w, scratch).ok_or(error)
+    threads::run(&p, operands, w, scratch, kernel_of).ok_or(error)
 }

@@ -14,6 +14,29 @@ mod limits;
 mod narrow;
 mod recurrence;
 pub mod rows;
+#[cfg(feature = "rayon")]
+mod threads;
+#[cfg(feature = "rayon")]
+pub use threads::over_threads;
+
+/// Without the feature `rayon` a step runs as it is.
+#[cfg(not(feature = "rayon"))]
+mod threads {
+    use crate::kernels::Unary;
+
+    /// Runs `kernel`.
+    #[inline(always)]
+    pub(super) fn run<P, E>(
+        p: &P,
+        operands: Unary<'_, E>,
+        w: &[i8],
+        scratch: &mut [u8],
+        kernel: impl Fn(&P, Unary<'_, E>, &[i8], &mut [u8]) -> Option<()>,
+    ) -> Option<()> {
+        kernel(p, operands, w, scratch)
+    }
+}
+
 #[cfg(test)]
 mod tests;
 
