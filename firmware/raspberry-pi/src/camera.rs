@@ -36,7 +36,7 @@ impl Camera {
     ///
     /// # Errors
     /// If it is not there, is no camera, or has no layout that is understood; or the model takes no pictures.
-    pub fn open(path: &str, model: &Model<'static>) -> Result<Self> {
+    pub fn open(path: &str, model: &'static Model<'static>) -> Result<Self> {
         let fitter = Fitter::new(model)?;
         if !Path::new(path).exists() {
             bail!(

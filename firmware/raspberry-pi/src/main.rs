@@ -100,5 +100,9 @@ fn run(cli: Cli) -> Result<()> {
     let settings = settings.with(overrides);
     let loaded = model::first_that_works(&settings.models)?;
     say!("{}: {}", loaded.path.display(), loaded.summary);
-    applications::run(application.unwrap_or(settings.application), &settings, loaded)
+    let run = || applications::run(application.unwrap_or(settings.application), &settings, loaded);
+    match settings.threads {
+        0 | 1 => run(),
+        threads => rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(|| teff::over_threads(run)),
+    }
 }

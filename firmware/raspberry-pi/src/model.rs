@@ -18,13 +18,13 @@ pub struct Loaded {
     pub memory: &'static mut [u8],
     /// What it is, in a line.
     pub summary: String,
-    model: Model<'static>,
+    model: &'static Model<'static>,
 }
 
 impl Loaded {
     /// The verified model.
-    pub fn model(&self) -> &Model<'static> {
-        &self.model
+    pub fn model(&self) -> &'static Model<'static> {
+        self.model
     }
 }
 
@@ -58,8 +58,9 @@ pub fn load(path: &Path) -> Result<Loaded> {
     place.copy_from_slice(&file);
     let embedded = Embedded { model: place, ops: teff::ops::ALL };
     let model = Model::verify(embedded.model).map_err(|error| anyhow!("{name} is not valid: {error}"))?;
+    let model: &'static Model<'static> = Box::leak(Box::new(model));
     let memory = aligned(model.memory_len());
-    let mut session = Session::new(&model, memory).map_err(|error| anyhow!("{name}: {error}"))?;
+    let mut session = Session::new(model, memory).map_err(|error| anyhow!("{name}: {error}"))?;
     let tested = match session.self_test() {
         Ok(()) => "self-test: every step as on the PC",
         Err(SelfTestError::Absent) => "self-test: the model has none",

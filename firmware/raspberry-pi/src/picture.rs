@@ -76,7 +76,7 @@ impl Fitter {
     ///
     /// # Errors
     /// If that is no picture of one or three channels, or the file does not say what its pixels are.
-    pub fn new(model: &Model<'static>) -> Result<Self> {
+    pub fn new(model: &'static Model<'static>) -> Result<Self> {
         let port = model.entry(0).and_then(|entry| entry.inputs().next()).context("the model has no input")?;
         let tensor = port.tensor().context("the model's input is no tensor")?;
         let size = match tensor.nhwc() {

@@ -51,6 +51,8 @@ pub struct Settings {
     pub format: Format,
     /// `CHIP:LINE` of the pin that is high while the model runs.
     pub busy: Option<String>,
+    /// Threads that large steps are split over.
+    pub threads: usize,
 }
 
 impl Default for Settings {
@@ -63,6 +65,7 @@ impl Default for Settings {
             baud: 115_200,
             format: Format::Bytes,
             busy: None,
+            threads: 1,
         }
     }
 }
@@ -91,6 +94,9 @@ pub struct Overrides {
     /// The pin that is high while the model runs, e.g. /dev/gpiochip0:17
     #[arg(long, value_name = "CHIP:LINE")]
     busy: Option<String>,
+    /// Threads that large steps are split over, with the same results
+    #[arg(long, value_name = "COUNT")]
+    threads: Option<usize>,
 }
 
 impl Settings {
@@ -106,7 +112,7 @@ impl Settings {
 
     /// With what the command line says.
     pub fn with(mut self, overrides: Overrides) -> Self {
-        let Overrides { model, frames, results, line, baud, format, busy } = overrides;
+        let Overrides { model, frames, results, line, baud, format, busy, threads } = overrides;
         if let Some(model) = model {
             self.models = vec![model];
         }
@@ -115,6 +121,7 @@ impl Settings {
         self.baud = baud.unwrap_or(self.baud);
         self.format = format.unwrap_or(self.format);
         self.busy = busy.or(self.busy);
+        self.threads = threads.unwrap_or(self.threads);
         self
     }
 }
@@ -129,17 +136,18 @@ mod tests {
         let packaged = Settings::read(&path).unwrap();
         assert_eq!(packaged.application, Application::Digits);
         assert_eq!(packaged.models[0], Path::new("/var/lib/teff/model.teff"));
-        assert_eq!((packaged.frames.as_str(), packaged.baud), ("/dev/serial0", 115_200));
+        assert_eq!((packaged.frames.as_str(), packaged.baud, packaged.threads), ("/dev/serial0", 115_200, 1));
         let overrides = Overrides {
             model: Some("m.teff".into()),
             line: Some("tcp:127.0.0.1:9".into()),
             format: Some(Format::Text),
+            threads: Some(4),
             ..Overrides::default()
         };
         let settings = packaged.with(overrides);
         assert_eq!(settings.models, [Path::new("m.teff")]);
         assert_eq!((settings.frames.as_str(), settings.results.as_str()), ("tcp:127.0.0.1:9", "tcp:127.0.0.1:9"));
-        assert_eq!(settings.format, Format::Text);
+        assert_eq!((settings.format, settings.threads), (Format::Text, 4));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub type Writer = Box<dyn Write>;
 ///
 /// # Errors
 /// If one of them cannot be opened.
-pub fn open(settings: &Settings, model: &Model<'static>) -> Result<(Reader, Writer)> {
+pub fn open(settings: &Settings, model: &'static Model<'static>) -> Result<(Reader, Writer)> {
     let (frames, results, baud) = (settings.frames.as_str(), settings.results.as_str(), settings.baud);
     if frames == results && frames != "-" {
         return line(frames, baud).with_context(|| format!("cannot open the line {frames}"));

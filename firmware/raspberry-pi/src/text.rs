@@ -20,7 +20,7 @@ impl<W: Write> Text<W> {
     ///
     /// # Errors
     /// If it has none.
-    pub fn new(model: &Model<'static>, to: W) -> Result<Self> {
+    pub fn new(model: &'static Model<'static>, to: W) -> Result<Self> {
         let port = model.entry(0).and_then(|entry| entry.outputs().next()).context("the model has no output")?;
         let tensor = port.tensor().context("the model's output is no tensor")?;
         Ok(Self { tensor, labels: model.labels().collect(), output: Vec::new(), to })
