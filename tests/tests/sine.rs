@@ -36,7 +36,7 @@ fn errors(mut answer: impl FnMut(f32) -> f32) -> [f32; 2] {
 /// The figures of the card.
 #[test]
 fn the_fixed_point_model_is_as_near_to_the_sine_as_its_output_allows() {
-    let mut graph = import::load(&folder().join("model.onnx"), &import::Options::default()).expect("it is read");
+    let mut graph = import::load(folder().join("model.onnx"), &import::Options::default()).expect("it is read");
     passes::run(&mut graph).expect("the passes run");
     let file = model();
     let of = |angle: f32| arr2(&[[angle]]).into_dyn();
@@ -67,7 +67,7 @@ fn answers_on(machine: &str) -> Option<u64> {
     let found = board::run_binary(machine, &firmware, &values).expect("the firmware answers");
     let file = model();
     let model = teff::Model::verify(&file).expect("the model is valid");
-    let mut memory = teff_tools::aligned::AlignedBytes::zeroed(model.memory_len());
+    let mut memory = AlignedBytes::zeroed(model.memory_len());
     let mut session = teff::Session::new(&model, &mut memory).expect("the memory is large enough");
     let expected: Vec<i8> = values
         .iter()
