@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use toml_edit::{DocumentMut, Item, value};
 
-use crate::board::{Hardware, repository};
+use crate::board::{App, Hardware, repository};
 
 /// The files of a project: their paths within it, and their bytes.
 pub type Files = BTreeMap<PathBuf, Vec<u8>>;
@@ -15,27 +15,35 @@ pub type Files = BTreeMap<PathBuf, Vec<u8>>;
 /// The name of the model in the project.
 pub const MODEL: &str = "model.teff";
 
-/// The files of a project of this name for `board`, with `model`, the bytes of a `.teff`.
+/// The files of a project of this name for `app` on `board`, with `model`, the bytes of a `.teff`.
 ///
-/// They are those of the board's crate in the repository, without the programs for emulators and tests; Teff's own crates
-/// are used where they are.
+/// They are those of the board's crate in the repository, without other programs; Teff's own crates are used where they
+/// are.
 ///
 /// # Errors
-/// If `name` is no name for a package, or the repository is not there or not as expected.
-pub fn files(board: &Hardware, name: &str, model: &[u8]) -> Result<Files> {
+/// If `name` is no name for a package, the board has no such application, or the repository is not there or not as expected.
+pub fn files(board: &Hardware, app: App, name: &str, model: &[u8]) -> Result<Files> {
     ensure!(is_package_name(name), "{name:?} is no name for a package: letters, digits, - and _, a letter first");
+    board.program(app)?;
     let template = repository()?.join(board.folder);
     let mut files = Files::new();
-    for folder in ["", "src"] {
-        let entries = fs::read_dir(template.join(folder));
-        let entries = entries.with_context(|| format!("cannot read {}", template.join(folder).display()))?;
-        for entry in entries {
-            let path = Path::new(folder).join(entry?.file_name());
-            if template.join(&path).is_file() {
-                files.insert(path.clone(), read(&template.join(path))?);
-            }
+    let entries = fs::read_dir(&template).with_context(|| format!("cannot read {}", template.display()))?;
+    for entry in entries {
+        let path = PathBuf::from(entry?.file_name());
+        if template.join(&path).is_file() {
+            files.insert(path.clone(), read(&template.join(path))?);
         }
     }
+    let main = match app {
+        App::Digits => "main",
+        _ => app.name(),
+    };
+    let main = text(&template.join(format!("src/{main}.rs")))?;
+    for module in modules(&main) {
+        let path = Path::new("src").join(format!("{module}.rs"));
+        files.insert(path.clone(), read(&template.join(path))?);
+    }
+    files.insert("src/main.rs".into(), main.into_bytes());
     let manifest = text(&template.join("Cargo.toml"))?;
     files.insert("Cargo.toml".into(), self::manifest(&manifest, &template, name, board)?.into_bytes());
     let config = text(&template.join(".cargo/config.toml"))?;
@@ -73,12 +81,20 @@ fn is_package_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
-/// The manifest: another name, paths from anywhere, the board's own program only.
+/// The modules that a program names as files beside it.
+fn modules(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| line.trim().strip_prefix("mod ")?.strip_suffix(';'))
+}
+
+/// The manifest: another name, paths from anywhere, one program.
 fn manifest(text: &str, template: &Path, name: &str, board: &Hardware) -> Result<String> {
     let mut manifest: DocumentMut = text.parse().context("the board's Cargo.toml")?;
     let package = &mut manifest["package"];
     package["name"] = value(name);
     package["description"] = value(format!("A Teff model on {}", board.description));
+    if let Some(package) = package.as_table_like_mut() {
+        package.remove("default-run");
+    }
     manifest.remove("bin");
     if let Some(dependencies) = manifest["dependencies"].as_table_like_mut() {
         // What emulators give in place of the board.
@@ -157,8 +173,8 @@ mod tests {
 
     #[test]
     fn a_project_stands_on_its_own() {
-        for board in HARDWARE {
-            let files = files(board, "my-app", b"model").expect("a project");
+        for (board, app) in HARDWARE.iter().flat_map(|board| board.apps.iter().map(move |&app| (board, app))) {
+            let files = files(board, app, "my-app", b"model").expect("a project");
             let of = |path: &str| String::from_utf8(files[Path::new(path)].clone()).expect("text");
             let manifest: DocumentMut = of("Cargo.toml").parse().expect("TOML");
             assert_eq!(manifest["package"]["name"].as_str(), Some("my-app"));
@@ -167,7 +183,10 @@ mod tests {
             assert!(!of("Cargo.toml").contains("semihost"), "{}: what emulators give is left out", board.name);
             assert!(of("build.rs").contains("teff_build::firmware_of(\"model.teff\", teff_build::Budget"));
             assert!(of(".cargo/config.toml").contains(&format!("target = \"{}\"", board.target)));
-            assert!(of("src/main.rs").contains("teff_probe::run("), "{}", board.name);
+            let call = if app == App::Digits { "teff_probe::run(".into() } else { format!("{}::run(", app.name()) };
+            assert!(of("src/main.rs").contains(&call), "{} {}", board.name, app.name());
+            let sources = files.keys().filter(|path| path.starts_with("src")).count();
+            assert_eq!(sources, 1 + modules(&of("src/main.rs")).count(), "{} {}", board.name, app.name());
             assert!(files.keys().all(|path| !path.starts_with("src/bin")), "{}", board.name);
             assert_eq!(files[Path::new(MODEL)], b"model");
         }
@@ -176,7 +195,7 @@ mod tests {
     #[test]
     fn names_that_cargo_refuses_are_refused() {
         for name in ["", "1st", "a b", "ä", "a/b", "-a"] {
-            let error = files(&HARDWARE[0], name, b"").expect_err(name).to_string();
+            let error = files(&HARDWARE[0], App::Digits, name, b"").expect_err(name).to_string();
             assert!(error.contains("is no name for a package"), "{error}");
         }
     }

@@ -21,7 +21,7 @@ use teff_app::storyteller::{self, Settings};
 use teff_tests::cases::{self, Case};
 use teff_tests::{available, budget, golden, root, slow};
 use teff_tools::aligned::AlignedBytes;
-use teff_tools::board::{self, Board, Elf, Emulator, Hardware, Kind, linux};
+use teff_tools::board::{self, App, Board, Elf, Emulator, Hardware, Kind, linux};
 use teff_tools::compare::{Emulated, compare};
 use teff_tools::convert;
 use teff_tools::line::Patience;
@@ -123,11 +123,33 @@ fn hardware() {
         let size = firmware.size().expect("the firmware is intact");
         assert!(size.flash <= board.flash && size.ram <= board.ram, "{}: {size:?}", board.name);
         links_no_other_operators(board.name, &firmware);
-        new_project_builds(board);
+        for &app in &board.apps[1..] {
+            application_fits(board, app);
+        }
+        // A project of another application where there is one: that of the first differs in the name of its source only.
+        new_project_builds(board, board.apps[board.apps.len() - 1]);
         if board.slots.is_some() {
             keeps_out_of_its_slots(board);
         }
     }
+}
+
+/// The model that is shipped for an application.
+fn model_of(app: App) -> PathBuf {
+    root().join(match app {
+        App::Digits => "models/lightcnn-fashion/model.teff",
+        App::Keyword => "models/keyword/streaming.teff",
+        App::Storyteller => "models/storyteller/model.teff",
+        App::Vibration => "models/vibration/model.teff",
+    })
+}
+
+/// The application links, and fits with its model.
+fn application_fits(board: &Hardware, app: App) {
+    let firmware = board::build_app(board, app, &model_of(app)).unwrap_or_else(|error| panic!("{error:#}"));
+    let size = firmware.size().expect("the firmware is intact");
+    println!("{} {}: {size:?}", board.name, app.name());
+    assert!(size.flash <= board.flash && size.ram <= board.ram, "{} {}: {size:?}", board.name, app.name());
 }
 
 /// With model slots the firmware links, and ends before them: the linker script of `teff-build` sees to it.
@@ -144,11 +166,11 @@ fn keeps_out_of_its_slots(board: &Hardware) {
 }
 
 /// What `teff new` writes builds, in another folder, with the model that was given.
-fn new_project_builds(board: &Hardware) {
+fn new_project_builds(board: &Hardware, app: App) {
     let folder = tempfile::tempdir().expect("a folder");
     let project_folder = folder.path().join("my-app");
-    let model = fs::read(root().join("models/lightcnn-fashion/model.teff")).expect("the shipped model");
-    let files = project::files(board, "my-app", &model).unwrap_or_else(|error| panic!("{error:#}"));
+    let model = fs::read(model_of(app)).expect("the shipped model");
+    let files = project::files(board, app, "my-app", &model).unwrap_or_else(|error| panic!("{error:#}"));
     project::write(&files, &project_folder).unwrap_or_else(|error| panic!("{error:#}"));
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--release"]).current_dir(&project_folder);
@@ -307,7 +329,7 @@ fn stories_are_the_same_on_every_architecture() {
     let text = story(&path, PROMPTS, 1);
     assert!(text.starts_with(b"And the king said"));
     let prompts: Vec<i8> = PROMPTS.iter().map(|byte| byte.cast_signed()).collect();
-    for name in ["mps2-an386", "riscv-virt-imac"] {
+    for name in ["mps2-an386", "stm32f405", "riscv-virt-imac"] {
         let board = board(name);
         if !available(name, board::availability(board)) {
             continue;

@@ -25,13 +25,15 @@ use teff_app::digits::{self, Board, Embedded};
 /// Runs the application that the features name for ever, or until something fails: `compare`, else digits.
 pub fn run<R: Read, W: Write, P: OutputPin>(embedded: Embedded, memory: &mut [u8], board: Board<R, W, P>) -> ! {
     if cfg!(feature = "compare") {
-        match compare::run(embedded, memory, board.frames, board.results) {
-            Ok(_) => fail(&"the stream of requests has ended"),
-            Err(error) => fail(&error),
-        }
+        ended(compare::run(embedded, memory, board.frames, board.results));
     }
-    match digits::run(embedded, memory, board) {
-        Ok(_) => fail(&"the stream of frames has ended"),
+    ended(digits::run(embedded, memory, board))
+}
+
+/// Stops, with the reason why an application ended: on a board none should.
+pub fn ended<T, E: Display>(outcome: Result<T, E>) -> ! {
+    match outcome {
+        Ok(_) => fail(&"what came in has ended"),
         Err(error) => fail(&error),
     }
 }

@@ -9,7 +9,7 @@ use std::{env, fs};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::{Board, Elf, Hardware, process, repository};
+use super::{App, Board, Elf, Hardware, process, repository};
 
 /// A cold build of a firmware takes a minute on a slow machine; another Cargo may hold the lock for long before.
 const LIMIT: Duration = Duration::from_secs(45 * 60);
@@ -66,6 +66,14 @@ impl Kind<'_> {
 /// As [`build`].
 pub fn build_hardware(board: &Hardware, model: &Path, kind: Kind<'_>) -> Result<Elf> {
     build_crate(board.name, board.folder, board.target, board.binary, model, kind)
+}
+
+/// [`build`] of the application `app` of a board that is no emulator.
+///
+/// # Errors
+/// As [`build`], and if the board has no such application.
+pub fn build_app(board: &Hardware, app: App, model: &Path) -> Result<Elf> {
+    build_crate(board.name, board.folder, board.target, &board.program(app)?, model, Kind::Application)
 }
 
 fn build_crate(name: &str, folder: &str, target: &str, binary: &str, model: &Path, kind: Kind<'_>) -> Result<Elf> {

@@ -1,6 +1,35 @@
 //! Boards that are no emulators: what is built for them, and what they have.
 
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
 use crate::update::Slots;
+
+/// An application of `firmware/app`, for which the crate of a board may have a program.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum App {
+    /// Runs the model on inputs that come over a serial line, and sends its outputs back
+    #[default]
+    Digits,
+    /// Hears words
+    Keyword,
+    /// Tells stories, on lines that come over a serial line
+    Storyteller,
+    /// Watches a machine with an accelerometer
+    Vibration,
+}
+
+impl App {
+    /// Its name on the command line; that of its source file, and the end of its program's name, unless it is the first.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Digits => "digits",
+            Self::Keyword => "keyword",
+            Self::Storyteller => "storyteller",
+            Self::Vibration => "vibration",
+        }
+    }
+}
 
 /// A board and the firmware for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +42,10 @@ pub struct Hardware {
     pub target: &'static str,
     /// The firmware's crate, from the root of the repository.
     pub folder: &'static str,
-    /// The binary of that crate.
+    /// The binary of that crate that runs [`App::Digits`]; see [`Hardware::program`] for the others.
     pub binary: &'static str,
+    /// The applications that the crate has a program for, [`App::Digits`] first.
+    pub apps: &'static [App],
     /// Bytes of flash.
     pub flash: u64,
     /// Bytes of RAM.
@@ -23,6 +54,31 @@ pub struct Hardware {
     pub flashers: &'static [Flasher],
     /// Where a firmware that was built with the feature `slots` keeps its models; as in the board's `build.rs`.
     pub slots: Option<Slots>,
+}
+
+impl Hardware {
+    /// The binary of the crate that runs `app`.
+    ///
+    /// # Errors
+    /// If there is none; the message names the board's applications, and the boards that have `app`.
+    pub fn program(&self, app: App) -> Result<String> {
+        self.apps.iter().find(|&&own| own == app).with_context(|| {
+            let names = |apps: &[App]| apps.iter().map(|app| app.name()).collect::<Vec<_>>().join(", ");
+            let others: Vec<_> = HARDWARE.iter().filter(|b| b.apps.contains(&app)).map(|b| b.name).collect();
+            format!(
+                "the firmware for {} has no application {}, only {}; {} is there for {}",
+                self.description,
+                app.name(),
+                names(self.apps),
+                app.name(),
+                others.join(", ")
+            )
+        })?;
+        Ok(match app {
+            App::Digits => self.binary.to_string(),
+            _ => format!("{}-{}", self.binary, app.name()),
+        })
+    }
 }
 
 /// A program that writes a firmware to a board.
@@ -93,6 +149,8 @@ pub fn hardware_by_name(name: &str) -> Option<&'static Hardware> {
     HARDWARE.iter().find(|board| board.name == name)
 }
 
+const ALL: [App; 4] = [App::Digits, App::Keyword, App::Storyteller, App::Vibration];
+
 /// All boards that are no emulators.
 pub static HARDWARE: &[Hardware] = &[
     Hardware {
@@ -101,6 +159,7 @@ pub static HARDWARE: &[Hardware] = &[
         target: "thumbv7em-none-eabihf",
         folder: "firmware/stm32f405",
         binary: "teff-stm32f405",
+        apps: &[App::Digits, App::Storyteller, App::Vibration],
         flash: 1 << 20,
         ram: 112 << 10,
         flashers: &[Flasher::ProbeRs("STM32F405RGTx")],
@@ -112,6 +171,7 @@ pub static HARDWARE: &[Hardware] = &[
         target: "thumbv7em-none-eabihf",
         folder: "firmware/nrf52840-dk",
         binary: "teff-nrf52840-dk",
+        apps: &ALL,
         flash: 1 << 20,
         ram: 256 << 10,
         flashers: &[Flasher::ProbeRs("nRF52840_xxAA")],
@@ -123,6 +183,7 @@ pub static HARDWARE: &[Hardware] = &[
         target: "thumbv6m-none-eabi",
         folder: "firmware/rp2040",
         binary: "teff-rp2040",
+        apps: &ALL,
         flash: 2 << 20,
         ram: 256 << 10,
         flashers: &[Flasher::ProbeRs("RP2040"), Flasher::Uf2, Flasher::Picotool],
@@ -134,6 +195,7 @@ pub static HARDWARE: &[Hardware] = &[
         target: "thumbv8m.main-none-eabihf",
         folder: "firmware/rp2350",
         binary: "teff-rp2350",
+        apps: &[App::Digits],
         flash: 4 << 20,
         ram: 512 << 10,
         flashers: &[Flasher::ProbeRs("RP235x"), Flasher::Picotool],
@@ -145,6 +207,7 @@ pub static HARDWARE: &[Hardware] = &[
         target: "riscv32imac-unknown-none-elf",
         folder: "firmware/rp2350",
         binary: "teff-rp2350",
+        apps: &[App::Digits],
         flash: 4 << 20,
         ram: 512 << 10,
         flashers: &[Flasher::Picotool],
@@ -156,6 +219,7 @@ pub static HARDWARE: &[Hardware] = &[
         target: "riscv32imac-unknown-none-elf",
         folder: "firmware/hifive1",
         binary: "teff-hifive1",
+        apps: &[App::Digits],
         flash: 4 << 20,
         ram: 16 << 10,
         flashers: &[Flasher::ProbeRs("FE310-G002")],
@@ -167,6 +231,7 @@ pub static HARDWARE: &[Hardware] = &[
         target: "riscv32imc-unknown-none-elf",
         folder: "firmware/esp32c3",
         binary: "teff-esp32c3",
+        apps: &[App::Digits],
         flash: 4 << 20,
         ram: 400 << 10,
         flashers: &[Flasher::Espflash("esp32c3"), Flasher::ProbeRs("esp32c3")],
@@ -178,9 +243,37 @@ pub static HARDWARE: &[Hardware] = &[
         target: "riscv32imac-unknown-none-elf",
         folder: "firmware/esp32c6",
         binary: "teff-esp32c6",
+        apps: &[App::Digits],
         flash: 4 << 20,
         ram: 512 << 10,
         flashers: &[Flasher::Espflash("esp32c6"), Flasher::ProbeRs("esp32c6")],
         slots: None,
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_board_has_a_source_for_each_of_its_applications_and_for_no_other() {
+        let root = crate::board::repository().expect("the repository");
+        for board in HARDWARE {
+            assert_eq!(board.apps[0], App::Digits);
+            let manifest = fs::read_to_string(root.join(board.folder).join("Cargo.toml")).expect("a manifest");
+            for app in [App::Keyword, App::Storyteller, App::Vibration] {
+                let source = root.join(board.folder).join(format!("src/{}.rs", app.name()));
+                assert_eq!(board.apps.contains(&app), source.exists(), "{} {}", board.name, app.name());
+                match board.program(app) {
+                    Ok(program) => assert!(manifest.contains(&format!("name = {program:?}")), "{program}"),
+                    Err(error) => {
+                        let error = error.to_string();
+                        assert!(error.contains("only digits") && error.contains("nrf52840-dk"), "{error}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -44,12 +44,12 @@ pub mod tokens;
 
 pub use availability::{availability, program_runs, target_availability};
 pub(crate) use build::cargo;
-pub use build::{Kind, build, build_binary, build_comparing, build_hardware};
+pub use build::{Kind, build, build_app, build_binary, build_comparing, build_hardware};
 pub use count::Count;
 pub use elf::{Elf, Size};
 pub use emulate::{BoardRun, ProgramRun, run, run_binary, run_with_flash};
 pub use emulator::Emulator;
-pub use hardware::{Flasher, HARDWARE, Hardware, hardware_by_name};
+pub use hardware::{App, Flasher, HARDWARE, Hardware, hardware_by_name};
 pub use repository::repository;
 
 /// An emulated board and the firmware for it.

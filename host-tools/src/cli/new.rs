@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 
 use super::output::print;
 use super::teff_file::TeffFile;
-use crate::board::{self, HARDWARE};
+use crate::board::{self, App, HARDWARE};
 use crate::project;
 
 /// Write a firmware project for a board with a model in it, to build on
@@ -17,7 +17,8 @@ use crate::project;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   teff new --board rp2040 --model model.teff my-app
-  cd my-app && cargo run --release")]
+  cd my-app && cargo run --release
+  teff new --board nrf52840-dk --app vibration --model models/vibration/model.teff watch")]
 pub(super) struct Args {
     /// The folder to make; its name is that of the package
     #[arg(value_name = "FOLDER")]
@@ -25,6 +26,9 @@ pub(super) struct Args {
     /// The board
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(HARDWARE.iter().map(|b| b.name)))]
     board: String,
+    /// The application
+    #[arg(long, value_enum, default_value_t)]
+    app: App,
     /// The .teff model
     #[arg(long, value_name = "MODEL.teff")]
     model: PathBuf,
@@ -45,7 +49,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     );
     let folder = std::path::absolute(&args.folder)?;
     let name = folder.file_name().and_then(|name| name.to_str()).context("the folder has no name")?;
-    project::write(&project::files(board, name, file.bytes())?, &folder)?;
+    project::write(&project::files(board, args.app, name, file.bytes())?, &folder)?;
     print(&format!(
         "{}: a firmware for {}\nnext: cd {} && cargo run --release\n",
         args.folder.display(),

@@ -11,10 +11,14 @@ use super::spectrum::Sample;
 use crate::stream::fill;
 
 #[cfg(feature = "accelerometers")]
+mod accelerometer;
+#[cfg(feature = "accelerometers")]
 mod adxl345;
 #[cfg(feature = "accelerometers")]
 mod lis3dh;
 
+#[cfg(feature = "accelerometers")]
+pub use accelerometer::{Accelerometer, DriverError};
 #[cfg(feature = "accelerometers")]
 pub use adxl345::Adxl345;
 #[cfg(feature = "accelerometers")]
@@ -66,6 +70,8 @@ impl<R: Read> Sensor for Recording<R> {
 /// Why an accelerometer gives no sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SensorError<E> {
+    /// No accelerometer answers at any of its addresses.
+    Absent,
     /// Another device answers at this address: its identity, and the sensor's.
     Identity {
         /// What the device says.
@@ -79,9 +85,26 @@ pub enum SensorError<E> {
     Silent,
 }
 
+#[cfg(feature = "accelerometers")]
+impl<E> SensorError<E> {
+    /// With another name for what the driver says.
+    fn map<F>(self, name: impl FnOnce(E) -> F) -> SensorError<F> {
+        match self {
+            Self::Absent => SensorError::Absent,
+            Self::Identity { found, expected } => SensorError::Identity { found, expected },
+            Self::Driver(error) => SensorError::Driver(name(error)),
+            Self::Silent => SensorError::Silent,
+        }
+    }
+}
+
 impl<E: Debug> Display for SensorError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Absent => write!(
+                f,
+                "no ADXL345 answers at 0x53 or 0x1d, and no LIS3DH at 0x18 or 0x19: check supply, SDA, SCL and their pull-ups"
+            ),
             Self::Identity { found, expected } => {
                 write!(f, "the device says that it is {found:#04x}, not {expected:#04x}: check address and wiring")
             }

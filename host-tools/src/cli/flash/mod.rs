@@ -12,7 +12,7 @@ use clap::builder::PossibleValuesParser;
 
 use super::output::{print, spinner, write_atomically};
 use super::teff_file::TeffFile;
-use crate::board::{self, Flasher, HARDWARE, Hardware, Kind};
+use crate::board::{self, App, Flasher, HARDWARE, Hardware, Kind};
 use crate::update::Slots;
 
 /// Build the firmware of a board with a model in it, and write it to the board
@@ -22,6 +22,7 @@ use crate::update::Slots;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   teff flash --board rp2040 model.teff
+  teff flash --board rp2040 --app vibration models/vibration/model.teff
   teff flash --board esp32c3 model.teff --dry-run
   teff flash --board esp32c3 model.teff --compare
   teff flash --board nrf52840-dk model.teff --public-key key.pub
@@ -35,6 +36,9 @@ pub(super) struct Args {
     /// The board
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(HARDWARE.iter().map(|b| b.name)))]
     board: String,
+    /// The application
+    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["compare", "public_key", "model_only"])]
+    app: App,
     /// A firmware that answers `teff compare` over its serial line, in place of the application
     #[arg(long)]
     compare: bool,
@@ -69,14 +73,18 @@ pub(super) fn main(args: &Args) -> Result<()> {
         None => Kind::Application,
     };
     TeffFile::read(&args.model)?.model()?;
+    let program = board.program(args.app)?;
     let root = board::repository()?;
     let firmware = root.join("target/flash").join(format!("{}.elf", board.name));
     if args.dry_run {
-        return print(&plan(board, &args.model, kind, &firmware));
+        return print(&plan(board, &program, &args.model, kind, &firmware));
     }
     let flasher = choose(board, board::program_runs)?;
     let building = spinner(format!("{}: building its firmware", board.name));
-    let elf = board::build_hardware(board, &args.model, kind);
+    let elf = match kind {
+        Kind::Application => board::build_app(board, args.app, &args.model),
+        _ => board::build_hardware(board, &args.model, kind),
+    };
     building.finish_and_clear();
     let elf = elf?;
     let size = elf.size()?;
@@ -121,10 +129,10 @@ fn choose(board: &Hardware, is_there: impl Fn(&str) -> bool) -> Result<Flasher> 
 }
 
 /// What `main` would run.
-fn plan(board: &Hardware, model: &Path, kind: Kind<'_>, firmware: &Path) -> String {
+fn plan(board: &Hardware, program: &str, model: &Path, kind: Kind<'_>, firmware: &Path) -> String {
     let model = absolute(model);
-    let (folder, target, binary) = (board.folder, board.target, board.binary);
-    let build = format!("cargo build --release --bin {binary} --target {target}");
+    let (folder, target) = (board.folder, board.target);
+    let build = format!("cargo build --release --bin {program} --target {target}");
     let features: String = kind.features().iter().map(|word| format!(" {word}")).collect();
     let key = match kind {
         Kind::Slots(key) => format!("TEFF_PUBLIC_KEY={} ", absolute(key).display()),
@@ -166,15 +174,16 @@ mod tests {
     #[test]
     fn a_plan_names_what_is_built_and_how_it_is_written() {
         let board = board::hardware_by_name("rp2040").unwrap();
-        let text = plan(board, Path::new("/m.teff"), Kind::Application, Path::new("/f.elf"));
+        let text = plan(board, board.binary, Path::new("/m.teff"), Kind::Application, Path::new("/f.elf"));
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(
             lines[0],
             "cd firmware/rp2040; TEFF_MODEL=/m.teff cargo build --release --bin teff-rp2040 --target thumbv6m-none-eabi"
         );
-        let comparing = plan(board, Path::new("/m.teff"), Kind::Comparing, Path::new("/f.elf"));
+        let comparing = plan(board, board.binary, Path::new("/m.teff"), Kind::Comparing, Path::new("/f.elf"));
         assert_eq!(comparing.lines().next(), Some(format!("{} --features compare", lines[0]).as_str()));
-        let slots = plan(board, Path::new("/m.teff"), Kind::Slots(Path::new("/k.pub")), Path::new("/f.elf"));
+        let slots =
+            plan(board, board.binary, Path::new("/m.teff"), Kind::Slots(Path::new("/k.pub")), Path::new("/f.elf"));
         let first = slots.lines().next().unwrap();
         assert!(first.contains(" TEFF_PUBLIC_KEY=/k.pub cargo") && first.ends_with(" --features slots"), "{first}");
         assert_eq!(lines[1..3], ["probe-rs run --chip RP2040 /f.elf", "or elf2uf2-rs --deploy /f.elf"]);

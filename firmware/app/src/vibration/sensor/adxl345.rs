@@ -7,7 +7,7 @@ use super::super::spectrum::Sample;
 use super::{Sensor, SensorError, ready};
 
 /// Register DEVID of every ADXL345.
-const IDENTITY: u8 = 0xE5;
+pub(super) const IDENTITY: u8 = 0xE5;
 
 /// An ADXL345 at 1,600 samples a second, ±16 g at full resolution: 3.9 mg for a unit.
 #[derive(Debug)]

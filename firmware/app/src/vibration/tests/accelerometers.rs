@@ -1,6 +1,6 @@
 //! The accelerometers, register by register, as their data sheets have it.
 
-use embedded_hal::i2c::ErrorKind;
+use embedded_hal::i2c::{ErrorKind, NoAcknowledgeSource};
 use embedded_hal_mock::eh1::delay::NoopDelay;
 use embedded_hal_mock::eh1::digital::{Mock as Pin, State, Transaction as PinCall};
 use embedded_hal_mock::eh1::i2c::{Mock as I2c, Transaction};
@@ -8,7 +8,7 @@ use embedded_hal_mock::eh1::spi::{Mock as Spi, Transaction as SpiCall};
 use std::vec;
 use std::vec::Vec;
 
-use crate::vibration::sensor::{Adxl345, Lis3dh, Sensor, SensorError};
+use crate::vibration::sensor::{Accelerometer, Adxl345, Lis3dh, Sensor, SensorError};
 
 const ADXL: u8 = 0x53;
 const LIS: u8 = 0x18;
@@ -35,8 +35,12 @@ fn adxl_reset() -> Vec<(u8, u8)> {
 const ADXL_SET_UP: [(u8, u8); 4] = [(0x31, 0x0B), (0x2C, 0x0E), (0x38, 0x80), (0x2D, 0x08)];
 
 fn adxl_calls(identity: u8) -> Vec<Transaction> {
-    let mut calls: Vec<_> = adxl_reset().into_iter().map(|(register, value)| write(ADXL, register, value)).collect();
-    calls.push(read(ADXL, 0x00, &[identity]));
+    adxl_calls_at(ADXL, identity)
+}
+
+fn adxl_calls_at(address: u8, identity: u8) -> Vec<Transaction> {
+    let mut calls: Vec<_> = adxl_reset().into_iter().map(|(register, value)| write(address, register, value)).collect();
+    calls.push(read(address, 0x00, &[identity]));
     calls
 }
 
@@ -46,6 +50,7 @@ fn adxl(calls: &[Transaction]) -> (I2c, Result<Adxl345<adxl345_driver2::i2c::Dev
     let sensor = Adxl345::new(device, NoopDelay::new()).map_err(|error| match error {
         SensorError::Identity { found, .. } => SensorErrors::Identity(found),
         SensorError::Driver(_) => SensorErrors::Driver,
+        SensorError::Absent => unreachable!("it was not looked for"),
         SensorError::Silent => SensorErrors::Silent,
     });
     (bus, sensor)
@@ -141,6 +146,15 @@ impl Registers {
         self.write(register, value & !clear | set);
     }
 
+    /// The calls so far on a bus of I2C.
+    fn on_i2c(self, address: u8) -> Vec<Transaction> {
+        let calls = self.calls.into_iter().map(|(written, found)| match found {
+            Some(value) => Transaction::write_read(address, written, vec![value]),
+            None => Transaction::write(address, written),
+        });
+        calls.collect()
+    }
+
     /// Until the sensor measures: the driver's start at 400 Hz, then ours.
     fn set_up() -> Self {
         let mut registers = Self { now: [0; 128], calls: Vec::new() };
@@ -171,14 +185,7 @@ fn the_lis3dh_gives_what_its_fifo_holds() {
         registers.now[0x2F] = status;
         registers.read(0x2F);
     }
-    let mut calls: Vec<_> = registers
-        .calls
-        .into_iter()
-        .map(|(written, found)| match found {
-            Some(value) => Transaction::write_read(LIS, written, vec![value]),
-            None => Transaction::write(LIS, written),
-        })
-        .collect();
+    let mut calls = registers.on_i2c(LIS);
     calls.extend((0..32).map(|_| read(LIS, 0x28 | 0x80, &BYTES)));
     calls.extend((0..=500).map(|_| read(LIS, 0x2F, &[0x20])));
     let mut bus = I2c::new(&calls);
@@ -221,4 +228,56 @@ fn the_lis3dh_works_over_spi() {
     assert_eq!(sensor.sample().expect("there is one"), Some(SAMPLE));
     bus.done();
     pin.done();
+}
+
+/// What is asked at an address where nothing is.
+fn nobody(address: u8, register: u8) -> Transaction {
+    read(address, register, &[0]).with_error(ErrorKind::NoAcknowledge(NoAcknowledgeSource::Address))
+}
+
+#[test]
+fn either_accelerometer_is_found_at_either_address() {
+    let adxl = |address: u8| {
+        let mut calls = vec![read(address, 0x00, &[0xE5])];
+        calls.extend(adxl_calls_at(address, 0xE5));
+        calls.push(read(address, 0x31, &[0]));
+        calls.extend(ADXL_SET_UP.map(|(register, value)| write(address, register, value)));
+        calls.extend([read(address, 0x39, &[1]), read(address, 0x32, &BYTES)]);
+        calls
+    };
+    let lis = |address: u8| {
+        let mut registers = Registers::set_up();
+        registers.now[0x2F] = 1;
+        registers.read(0x2F);
+        let mut calls = vec![read(address, 0x0F, &[0x33])];
+        calls.extend(registers.on_i2c(address));
+        calls.push(read(address, 0x28 | 0x80, &BYTES));
+        calls
+    };
+    // Another device at an address is passed over.
+    let absent = [read(0x53, 0x00, &[0x33]), nobody(0x1D, 0x00), nobody(0x18, 0x0F), nobody(0x19, 0x0F)];
+    let all = [adxl(0x53), adxl(0x1D), lis(0x18), lis(0x19)];
+    for (index, found) in all.into_iter().enumerate() {
+        let calls = [&absent[..index], &found].concat();
+        let mut bus = I2c::new(&calls);
+        let mut sensor = Accelerometer::find(bus.clone(), NoopDelay::new()).expect("there is one");
+        assert_eq!(matches!(sensor, Accelerometer::Adxl345(_)), index < 2);
+        assert_eq!(sensor.sample().expect("there is a sample"), Some(SAMPLE));
+        bus.done();
+    }
+    let mut bus = I2c::new(&absent);
+    let error = Accelerometer::find(bus.clone(), NoopDelay::new()).err().expect("there is none");
+    assert!(matches!(error, SensorError::Absent) && std::format!("{error}").contains("pull-ups"), "{error}");
+    bus.done();
+}
+
+/// It breaks off while it is set up, or later.
+#[test]
+fn an_accelerometer_that_stops_answering_is_an_error() {
+    let mut calls = vec![nobody(0x53, 0x00), nobody(0x1D, 0x00), read(LIS, 0x0F, &[0x33])];
+    calls.push(read(LIS, 0x0F, &[0x33]).with_error(ErrorKind::Bus));
+    let mut bus = I2c::new(&calls);
+    let error = Accelerometer::find(bus.clone(), NoopDelay::new()).err();
+    assert!(matches!(error, Some(SensorError::Driver(_))), "{error:?}");
+    bus.done();
 }

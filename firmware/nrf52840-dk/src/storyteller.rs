@@ -1,0 +1,40 @@
+//! The storyteller on the nRF52840-DK: each line that comes over the board's USB serial port (P0.08 and P0.06, 115200 baud)
+//! begins a story, which goes back token by token.
+#![no_std]
+#![no_main]
+
+mod line;
+
+use core::cell::RefCell;
+
+use nrf52840_hal::gpio::{Level, p0};
+use nrf52840_hal::pac::Peripherals;
+use nrf52840_hal::uarte::{Baudrate, Parity, Pins, Uarte};
+use teff_app::digits::Embedded;
+use teff_app::storyteller::{self, Settings};
+use teff_probe::ConstStaticCell;
+
+use crate::line::Half;
+
+mod model {
+    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+}
+
+static MEMORY: ConstStaticCell<teff::Aligned<[u8; model::MEMORY_LEN]>> =
+    ConstStaticCell::new(teff::Aligned([0; model::MEMORY_LEN]));
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    let embedded = Embedded { model: model::MODEL, ops: model::OPS };
+    let Some(device) = Peripherals::take() else { teff_probe::fail(&"the board's peripherals are taken") };
+    let port = p0::Parts::new(device.P0);
+    let pins = Pins {
+        txd: port.p0_06.into_push_pull_output(Level::High).degrade(),
+        rxd: port.p0_08.into_floating_input().degrade(),
+        cts: None,
+        rts: None,
+    };
+    let line = RefCell::new(Uarte::new(device.UARTE0, pins, Parity::EXCLUDED, Baudrate::BAUD115200));
+    let memory = &mut MEMORY.take().0;
+    teff_probe::ended(storyteller::run(embedded, memory, Settings::DEMO, Half(&line), Half(&line)))
+}

@@ -1,0 +1,32 @@
+//! The storyteller on the Raspberry Pi Pico: each line that comes in on GPIO 1 begins a story, which goes out on GPIO 0 token
+//! by token (UART0, 115200 baud).
+#![no_std]
+#![no_main]
+
+mod pico;
+
+use rp2040_hal::Sio;
+use rp2040_hal::gpio::Pins;
+use rp2040_hal::pac::Peripherals;
+use teff_app::digits::Embedded;
+use teff_app::storyteller::{self, Settings};
+use teff_probe::ConstStaticCell;
+
+mod model {
+    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+}
+
+static MEMORY: ConstStaticCell<teff::Aligned<[u8; model::MEMORY_LEN]>> =
+    ConstStaticCell::new(teff::Aligned([0; model::MEMORY_LEN]));
+
+#[rp2040_hal::entry]
+fn main() -> ! {
+    let embedded = Embedded { model: model::MODEL, ops: model::OPS };
+    let Some(mut device) = Peripherals::take() else { teff_probe::fail(&"the board's peripherals are taken") };
+    let (plls, resets) = ((device.PLL_SYS, device.PLL_USB), &mut device.RESETS);
+    let clocks = pico::clocks(device.XOSC, device.CLOCKS, plls, device.WATCHDOG, resets);
+    let pins = Pins::new(device.IO_BANK0, device.PADS_BANK0, Sio::new(device.SIO).gpio_bank0, resets);
+    let line = pico::line(device.UART0, pins.gpio0, pins.gpio1, &clocks, resets);
+    let (prompts, text) = line.split();
+    teff_probe::ended(storyteller::run(embedded, &mut MEMORY.take().0, Settings::DEMO, prompts, text))
+}
