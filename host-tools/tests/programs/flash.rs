@@ -5,6 +5,7 @@ use std::fs;
 
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 use teff_slots::Store;
+use teff_tools::board::{self, HARDWARE};
 
 use super::{Bench, shipped};
 
@@ -141,11 +142,6 @@ fn what_cannot_be_done_is_said() {
     let flash = |board: &str, more: &[&str]| bench.failure(&[&["flash", "--board", board, &model], more].concat());
     let unsigned = flash("nrf52840-dk", &["--model-only"]);
     assert!(unsigned.contains("is not signed") && unsigned.contains("--key KEY.pem --version N"), "{unsigned}");
-    let no_slots = flash("hifive1", &["--model-only"]);
-    assert!(
-        no_slots.contains("hifive1 has no model slots: only those for stm32f405, nrf52840-dk, rp2040"),
-        "{no_slots}"
-    );
 
     let key = path(&bench, "key.pem");
     let args = ["--model-only", "--key", &key, "--version", "1"];
@@ -155,4 +151,43 @@ fn what_cannot_be_done_is_said() {
     fs::remove_file(bench.at("probe-rs")).unwrap();
     let missing = flash("nrf52840-dk", &args);
     assert!(missing.contains("cargo install probe-rs-tools"), "{missing}");
+}
+
+/// With either way to ask for slots.
+#[test]
+fn a_board_without_slots_is_told_what_to_do_instead() {
+    let bench = bench();
+    let (model, key, public) = (shipped(), path(&bench, "key.pem"), path(&bench, "key.pub"));
+    let without: Vec<_> = HARDWARE.iter().filter(|board| board.slots.is_none()).collect();
+    assert!(without.iter().any(|board| board.name == "hifive1"));
+    for board in without {
+        let ways = [&["--model-only", "--key", &key, "--version", "1"][..], &["--public-key", &public]];
+        for way in ways {
+            let error = bench.failure(&[&["flash", "--board", board.name, &model], way].concat());
+            let expected = format!("{} has no model slots: only those for stm32f405, nrf52840-dk, rp2040", board.name);
+            let instead = format!("teff flash --board {} MODEL.teff", board.name);
+            assert!(error.contains(&expected) && error.contains(&instead), "{error}");
+        }
+    }
+    assert_eq!(bench.calls(), [""; 0]);
+}
+
+/// The table of docs/boards.md: where the slots are, and the programs that write them.
+#[test]
+fn the_documentation_says_which_boards_have_slots() {
+    let path = board::repository().unwrap().join("docs/boards.md");
+    let text = fs::read_to_string(path).unwrap();
+    for board in HARDWARE {
+        let row = match board.slots {
+            Some(slots) => {
+                let writes = |flasher: &&board::Flasher| flasher.raw("image.bin", slots.address).is_some();
+                let programs = board.flashers.iter().filter(writes).map(|flasher| format!("`{}`", flasher.program()));
+                let programs: Vec<_> = programs.collect();
+                format!("| {} KB at {:#010x} | {} |", slots.len >> 10, slots.address, programs.join(", "))
+            }
+            None => "| – | – |".to_string(),
+        };
+        let row = format!("| `{}` {row} – |", board.name);
+        assert!(text.lines().any(|line| line == row), "docs/boards.md lacks {row}");
+    }
 }

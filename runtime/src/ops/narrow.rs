@@ -92,7 +92,7 @@ impl Operator for VectorFullyConnected {
     }
 }
 
-/// Most weights of a layer of [`SmallFullyConnected`], which takes about six instructions for each on any core.
+/// Most weights of a layer of [`SmallFullyConnected`], which takes several instructions for each.
 const FEW_WEIGHTS: usize = 256;
 
 /// [`FullyConnected`] of one vector and at most [`FEW_WEIGHTS`] weights: no loop over several rows is linked. Unless a whole model

@@ -115,7 +115,12 @@ fn call(flasher: Flasher, arguments: &[String]) -> Result<()> {
 fn slots_of(board: &Hardware) -> Result<Slots> {
     board.slots.with_context(|| {
         let with: Vec<_> = HARDWARE.iter().filter(|board| board.slots.is_some()).map(|board| board.name).collect();
-        format!("the firmware for {} has no model slots: only those for {} have", board.name, with.join(", "))
+        format!(
+            "the firmware for {name} has no model slots: only those for {} have; to replace its model write its firmware \
+             with the new one in it: teff flash --board {name} MODEL.teff (docs/boards.md says why)",
+            with.join(", "),
+            name = board.name
+        )
     })
 }
 
