@@ -118,8 +118,8 @@ fn hardware() {
         if !available(board.name, board::target_availability(board.target)) {
             continue;
         }
-        let firmware =
-            board::build_hardware(board, &model(), Kind::Application).unwrap_or_else(|error| panic!("{error:#}"));
+        let firmware = board::build_hardware(board, App::Digits, &model(), Kind::Application)
+            .unwrap_or_else(|error| panic!("{error:#}"));
         let size = firmware.size().expect("the firmware is intact");
         assert!(size.flash <= board.flash && size.ram <= board.ram, "{}: {size:?}", board.name);
         links_no_other_operators(board.name, &firmware);
@@ -146,7 +146,8 @@ fn model_of(app: App) -> PathBuf {
 
 /// The application links, and fits with its model.
 fn application_fits(board: &Hardware, app: App) {
-    let firmware = board::build_app(board, app, &model_of(app)).unwrap_or_else(|error| panic!("{error:#}"));
+    let firmware = board::build_hardware(board, app, &model_of(app), Kind::Application)
+        .unwrap_or_else(|error| panic!("{error:#}"));
     let size = firmware.size().expect("the firmware is intact");
     println!("{} {}: {size:?}", board.name, app.name());
     assert!(size.flash <= board.flash && size.ram <= board.ram, "{} {}: {size:?}", board.name, app.name());
@@ -157,8 +158,8 @@ fn keeps_out_of_its_slots(board: &Hardware) {
     let folder = tempfile::tempdir().expect("a folder");
     let key = folder.path().join("key.pub");
     fs::write(&key, update::key::public_text(&SigningKey::from_bytes(&[5; 32]))).expect("a file");
-    let firmware =
-        board::build_hardware(board, &model(), Kind::Slots(&key)).unwrap_or_else(|error| panic!("{error:#}"));
+    let firmware = board::build_hardware(board, App::Digits, &model(), Kind::Slots(&key))
+        .unwrap_or_else(|error| panic!("{error:#}"));
     let size = firmware.size().expect("the firmware is intact");
     let slots = board.slots.expect("it has");
     assert!(size.flash + u64::from(slots.len) <= board.flash && size.ram <= board.ram, "{}: {size:?}", board.name);
@@ -440,8 +441,8 @@ fn model_in_a_slot(name: &str, flash: usize) {
     let signing = SigningKey::from_bytes(&[5; 32]);
     fs::write(&key, update::key::public_text(&signing)).expect("a file");
     let hardware = board::hardware_by_name(name).expect("it is in the table");
-    let firmware =
-        board::build_hardware(hardware, &model(), Kind::Slots(&key)).unwrap_or_else(|error| panic!("{error:#}"));
+    let firmware = board::build_hardware(hardware, App::Digits, &model(), Kind::Slots(&key))
+        .unwrap_or_else(|error| panic!("{error:#}"));
 
     // Another model, with the same operators.
     let other = root().join("models/lightcnn-fashion/model.teff");

@@ -11,7 +11,7 @@ use core::cell::RefCell;
 
 use nrf52840_hal::gpio::{Level, p0};
 use nrf52840_hal::pac::Peripherals;
-use nrf52840_hal::uarte::{Baudrate, Parity, Pins, Uarte};
+use nrf52840_hal::uarte::Baudrate;
 use teff_app::digits::Embedded;
 use teff_app::keyword::{self, Board};
 use teff_probe::ConstStaticCell;
@@ -30,13 +30,8 @@ fn main() -> ! {
     let embedded = Embedded { model: model::MODEL, ops: model::OPS };
     let Some(device) = Peripherals::take() else { teff_probe::fail(&"the board's peripherals are taken") };
     let port = p0::Parts::new(device.P0);
-    let pins = Pins {
-        txd: port.p0_06.into_push_pull_output(Level::High).degrade(),
-        rxd: port.p0_08.into_floating_input().degrade(),
-        cts: Some(port.p0_07.into_floating_input().degrade()),
-        rts: Some(port.p0_05.into_push_pull_output(Level::High).degrade()),
-    };
-    let line = RefCell::new(Uarte::new(device.UARTE0, pins, Parity::EXCLUDED, Baudrate::BAUD1M));
+    let flow = Some((port.p0_07, port.p0_05));
+    let line = RefCell::new(line::usb(device.UARTE0, (port.p0_06, port.p0_08), flow, Baudrate::BAUD1M));
     // Low lights the LED.
     let heard = port.p0_13.into_push_pull_output(Level::Low);
     let board = Board { sound: Half(&line), results: Half(&line), heard };

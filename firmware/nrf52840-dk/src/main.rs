@@ -13,7 +13,7 @@ use core::cell::RefCell;
 
 use nrf52840_hal::gpio::{Level, p0};
 use nrf52840_hal::pac::Peripherals;
-use nrf52840_hal::uarte::{Baudrate, Parity, Pins, Uarte};
+use nrf52840_hal::uarte::Baudrate;
 use teff_app::digits::{Board, Embedded};
 use teff_probe::ConstStaticCell;
 
@@ -35,13 +35,7 @@ fn main() -> ! {
     let embedded = Embedded { model: model::MODEL, ops: model::OPS };
     let Some(device) = Peripherals::take() else { teff_probe::fail(&"the board's peripherals are taken") };
     let port = p0::Parts::new(device.P0);
-    let pins = Pins {
-        txd: port.p0_06.into_push_pull_output(Level::High).degrade(),
-        rxd: port.p0_08.into_floating_input().degrade(),
-        cts: None,
-        rts: None,
-    };
-    let line = RefCell::new(Uarte::new(device.UARTE0, pins, Parity::EXCLUDED, Baudrate::BAUD115200));
+    let line = RefCell::new(line::usb(device.UARTE0, (port.p0_06, port.p0_08), None, Baudrate::BAUD115200));
     // Low lights the LED.
     let busy = port.p0_13.into_push_pull_output(Level::Low);
     let board = Board { frames: Half(&line), results: Half(&line), busy };

@@ -11,7 +11,7 @@ use nrf52840_hal::gpio::{Level, p0};
 use nrf52840_hal::pac::Peripherals;
 use nrf52840_hal::pwm::{Channel, Pwm, PwmChannel};
 use nrf52840_hal::timer::Timer;
-use nrf52840_hal::uarte::{Baudrate, Parity, Pins, Uarte};
+use nrf52840_hal::uarte::Baudrate;
 use nrf52840_hal::{twim, twim::Twim};
 use teff_app::digits::Embedded;
 use teff_app::vibration::sensor::Accelerometer;
@@ -34,13 +34,7 @@ fn main() -> ! {
     let embedded = Embedded { model: model::MODEL, ops: model::OPS };
     let Some(device) = Peripherals::take() else { teff_probe::fail(&"the board's peripherals are taken") };
     let port = p0::Parts::new(device.P0);
-    let pins = Pins {
-        txd: port.p0_06.into_push_pull_output(Level::High).degrade(),
-        rxd: port.p0_08.into_floating_input().degrade(),
-        cts: None,
-        rts: None,
-    };
-    let line = RefCell::new(Uarte::new(device.UARTE0, pins, Parity::EXCLUDED, Baudrate::BAUD115200));
+    let line = RefCell::new(line::usb(device.UARTE0, (port.p0_06, port.p0_08), None, Baudrate::BAUD115200));
     let (sda, scl) = (port.p0_26.into_floating_input().degrade(), port.p0_27.into_floating_input().degrade());
     let bus = Twim::new(device.TWIM1, twim::Pins { scl, sda }, twim::Frequency::K400);
     let sensor = match Accelerometer::find(bus, Timer::new(device.TIMER0)) {

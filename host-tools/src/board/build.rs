@@ -60,20 +60,12 @@ impl Kind<'_> {
     }
 }
 
-/// [`build`] for a board that is no emulator.
-///
-/// # Errors
-/// As [`build`].
-pub fn build_hardware(board: &Hardware, model: &Path, kind: Kind<'_>) -> Result<Elf> {
-    build_crate(board.name, board.folder, board.target, board.binary, model, kind)
-}
-
-/// [`build`] of the application `app` of a board that is no emulator.
+/// [`build`] of the application `app` for a board that is no emulator; only [`App::Digits`] is there in every kind.
 ///
 /// # Errors
 /// As [`build`], and if the board has no such application.
-pub fn build_app(board: &Hardware, app: App, model: &Path) -> Result<Elf> {
-    build_crate(board.name, board.folder, board.target, &board.program(app)?, model, Kind::Application)
+pub fn build_hardware(board: &Hardware, app: App, model: &Path, kind: Kind<'_>) -> Result<Elf> {
+    build_crate(board.name, board.folder, board.target, &board.program(app)?, model, kind)
 }
 
 fn build_crate(name: &str, folder: &str, target: &str, binary: &str, model: &Path, kind: Kind<'_>) -> Result<Elf> {

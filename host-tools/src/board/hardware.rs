@@ -1,6 +1,6 @@
 //! Boards that are no emulators: what is built for them, and what they have.
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use crate::update::Slots;
@@ -62,18 +62,17 @@ impl Hardware {
     /// # Errors
     /// If there is none; the message names the board's applications, and the boards that have `app`.
     pub fn program(&self, app: App) -> Result<String> {
-        self.apps.iter().find(|&&own| own == app).with_context(|| {
-            let names = |apps: &[App]| apps.iter().map(|app| app.name()).collect::<Vec<_>>().join(", ");
+        if !self.apps.contains(&app) {
+            let own: Vec<_> = self.apps.iter().map(|app| app.name()).collect();
             let others: Vec<_> = HARDWARE.iter().filter(|b| b.apps.contains(&app)).map(|b| b.name).collect();
-            format!(
-                "the firmware for {} has no application {}, only {}; {} is there for {}",
+            bail!(
+                "the firmware for {} has no application {name}, only {}; {name} is there for {}",
                 self.description,
-                app.name(),
-                names(self.apps),
-                app.name(),
-                others.join(", ")
-            )
-        })?;
+                own.join(", "),
+                others.join(", "),
+                name = app.name()
+            );
+        }
         Ok(match app {
             App::Digits => self.binary.to_string(),
             _ => format!("{}-{}", self.binary, app.name()),

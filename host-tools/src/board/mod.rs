@@ -44,7 +44,7 @@ pub mod tokens;
 
 pub use availability::{availability, program_runs, target_availability};
 pub(crate) use build::cargo;
-pub use build::{Kind, build, build_app, build_binary, build_comparing, build_hardware};
+pub use build::{Kind, build, build_binary, build_comparing, build_hardware};
 pub use count::Count;
 pub use elf::{Elf, Size};
 pub use emulate::{BoardRun, ProgramRun, run, run_binary, run_with_flash};

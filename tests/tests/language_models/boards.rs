@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use teff::Model;
 use teff::lm::sample::ONE;
 use teff::lm::{Budget, Generator, Options, Sampling, Tokenizer};
-use teff_tests::{budget, in_ci, note, shared, skip, slow};
+use teff_tests::{available, budget, note, shared, slow};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::board::tokens::{self, Wanted, Written};
 use teff_tools::board::{self, Board, bench, linux};
@@ -38,10 +38,7 @@ fn convert(lm: &Path, weights: Width, activations: u32) -> Converted {
 
 fn machine(name: &str) -> Option<&'static Board> {
     let machine = bench::by_name(name).expect("it is in the table");
-    let Err(why) = board::availability(machine) else { return Some(machine) };
-    assert!(!in_ci(), "{name} cannot be tested, and in CI nothing is skipped: {why}");
-    skip(name, &why);
-    None
+    available(name, board::availability(machine)).then_some(machine)
 }
 
 /// 256 tokens of the text that no model was calibrated on.
@@ -141,10 +138,7 @@ fn assert_same(place: &str, found: Vec<Written>, expected: &[(Vec<u16>, u32)]) {
 
 /// Whether programs for 64-bit Arm Linux can be run here.
 fn aarch64() -> bool {
-    let Err(why) = linux::availability() else { return true };
-    assert!(!in_ci(), "64-bit Arm cannot be tested, and in CI nothing is skipped: {why}");
-    skip("64-bit Arm", &why);
-    false
+    available("64-bit Arm", linux::availability())
 }
 
 const CORES: [&str; 4] = ["mps2-an386", "mps2-an505", "mps2-an385-m0", "riscv-virt-imc"];

@@ -81,10 +81,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     }
     let flasher = choose(board, board::program_runs)?;
     let building = spinner(format!("{}: building its firmware", board.name));
-    let elf = match kind {
-        Kind::Application => board::build_app(board, args.app, &args.model),
-        _ => board::build_hardware(board, &args.model, kind),
-    };
+    let elf = board::build_hardware(board, args.app, &args.model, kind);
     building.finish_and_clear();
     let elf = elf?;
     let size = elf.size()?;

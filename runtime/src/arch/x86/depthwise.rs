@@ -5,7 +5,7 @@
 
 use core::arch::x86_64::__m128i;
 
-use super::memory::{Panels, Ring};
+use super::memory::{Panels, Ring, gather};
 use super::results::{Factors, Landing, rounding};
 use super::set::{LANES, SPILL, Set};
 use crate::fixed::Rounding;
@@ -119,21 +119,12 @@ fn run<S: Set>(p: &DepthwiseConv2d<i8>, rounding: Rounding, operands: &mut Unary
         for oy in 0..out_h {
             let top = oy * window.stride[0];
             next = next.max(top);
+            let image = operands.x().get(n * in_h * in_w * c..)?;
             while next < top + reach {
-                // SAFETY: the row lies in the ring, its parts in the row and in the image.
+                // SAFETY: the row lies in the ring, and the columns, which windows see, in the padded image.
                 unsafe {
                     let row = ring.add((next % reach) * pitch);
-                    match next.checked_sub(window.pad[0]).filter(|&y| y < in_h) {
-                        Some(y) => {
-                            let left = window.pad[1].min(columns);
-                            let right = (window.pad[1] + in_w).min(columns);
-                            S::fill::<false>(row, left * c, p.pad_value);
-                            let from = (n * in_h + y) * in_w * c;
-                            S::copy::<false>(operands.x().as_ptr().add(from), row.add(left * c), (right - left) * c);
-                            S::fill::<false>(row.add(right * c), (columns - right) * c, p.pad_value);
-                        }
-                        None => S::fill::<false>(row, row_len, p.pad_value),
-                    }
+                    gather::<S, false>(image, &window, c, p.pad_value, next, 0..columns, row);
                 }
                 next += 1;
             }

@@ -1,6 +1,11 @@
-//! Memory of the kernels on the stack, written before it is read.
+#![allow(unsafe_code)]
+//! Memory of the kernels on the stack, written before it is read, and what they copy to it.
 
 use core::mem::MaybeUninit;
+use core::ops::Range;
+
+use super::set::Set;
+use crate::kernels::conv::Window;
 
 /// Bytes of [`Panels`].
 const PANELS: usize = 128 * 1_024;
@@ -38,5 +43,41 @@ impl Ring {
         let room = self.0.get_mut(..len.checked_mul(size_of::<T>())?)?;
         room.fill(MaybeUninit::new(0));
         Some(room.as_mut_ptr().cast())
+    }
+}
+
+/// Copies these columns of row `row` of the padded image to a row of a ring; `RAISED` as in [`Set::copy`].
+///
+/// # Safety
+/// `image` holds the window's whole input, and the columns lie within the padded image. There is room for them at `to`, and for what
+/// [`Set::copy`] writes behind them.
+#[inline(always)]
+pub(super) unsafe fn gather<S: Set, const RAISED: bool>(
+    image: &[i8],
+    window: &Window,
+    channels: usize,
+    pad_value: i8,
+    row: usize,
+    columns: Range<usize>,
+    to: *mut S::Input,
+) {
+    let Window { input: [in_h, in_w], pad, .. } = *window;
+    let (begin, pixels, c) = (columns.start, columns.len(), channels);
+    // Those of the image begin at `pad`.
+    let left = pad[1].saturating_sub(begin).min(pixels);
+    let right = (pad[1] + in_w).saturating_sub(begin).clamp(left, pixels);
+    // SAFETY: each part lies within the row of the ring, and within the image's row.
+    unsafe {
+        let Some(y) = row.checked_sub(pad[0]).filter(|&y| y < in_h) else {
+            S::fill::<RAISED>(to, pixels * c, pad_value);
+            return;
+        };
+        S::fill::<RAISED>(to, left * c, pad_value);
+        if right > left {
+            let from = (y * in_w + begin + left - pad[1]) * c;
+            debug_assert!(from + (right - left) * c <= image.len());
+            S::copy::<RAISED>(image.as_ptr().add(from), to.add(left * c), (right - left) * c);
+        }
+        S::fill::<RAISED>(to.add(right * c), (pixels - right) * c, pad_value);
     }
 }

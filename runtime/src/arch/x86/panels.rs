@@ -5,7 +5,7 @@
 //! side. The rows of input under a row of outputs stand in a ring of rows, padding filled in, each copied once; there each group of
 //! the windows of neighbouring outputs meets its weights. Where a row is too long for the ring, it is copied tile by tile.
 
-use super::memory::{Panels, RING, Ring};
+use super::memory::{Panels, RING, Ring, gather};
 use super::results::{Factors, Landing, rounding};
 use super::set::{LANES, LINES, Rows, SPILL, Set};
 use crate::fixed::Rounding;
@@ -257,27 +257,12 @@ impl<'a, S: Set> Layout<'a, S> {
     /// There is room for a row of the ring.
     #[inline(always)]
     unsafe fn gather(&self, image: &[i8], row: usize, ox: usize, to: *mut S::Input) {
-        let Work { window, in_channels: c, pad_value, .. } = *self.work;
-        let Window { input: [in_h, in_w], output, kernel, stride, pad, .. } = window;
-        let pixels = (self.segment.min(output[1] - ox) - 1) * stride[1] + kernel[1];
-        // Columns of the padded image: those of the image begin at `pad`.
+        let Work { window, in_channels, pad_value, .. } = self.work;
+        let Window { output, kernel, stride, .. } = window;
         let begin = ox * stride[1];
-        let left = pad[1].saturating_sub(begin).min(pixels);
-        let right = (pad[1] + in_w).saturating_sub(begin).clamp(left, pixels);
-        // SAFETY: each part lies within the row of the ring, and within the image's row.
-        unsafe {
-            let Some(y) = row.checked_sub(pad[0]).filter(|&y| y < in_h) else {
-                S::fill::<true>(to, pixels * c, pad_value);
-                return;
-            };
-            S::fill::<true>(to, left * c, pad_value);
-            if right > left {
-                let from = (y * in_w + begin + left - pad[1]) * c;
-                debug_assert!(from + (right - left) * c <= image.len());
-                S::copy::<true>(image.as_ptr().add(from), to.add(left * c), (right - left) * c);
-            }
-            S::fill::<true>(to.add(right * c), (pixels - right) * c, pad_value);
-        }
+        let end = begin + (self.segment.min(output[1] - ox) - 1) * stride[1] + kernel[1];
+        // SAFETY: the windows lie within the padded image; as the caller promises.
+        unsafe { gather::<S, true>(image, window, *in_channels, *pad_value, row, begin..end, to) };
     }
 
     /// `B` times sixteen outputs of `T` neighbouring pixels, of which as many are written as `results` holds.
