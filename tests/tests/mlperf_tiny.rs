@@ -12,7 +12,7 @@ use ndarray_npy::NpzReader;
 use teff::{Model, Session};
 use teff_tests::{available, budget};
 use teff_tools::aligned::AlignedBytes;
-use teff_tools::board::{self, bench};
+use teff_tools::board::{self, bench, linux};
 use teff_tools::convert::{Options, convert};
 use teff_tools::{import, passes};
 
@@ -106,6 +106,42 @@ fn on_threads_of_this_computer() {
                 })
             });
             assert_eq!(tested, Ok(()), "{key}, {} threads", pool.current_num_threads());
+        }
+    }
+}
+
+/// The outputs of this computer on the processors of the Raspberry Pi 3, 4 and 5, and every step as the self-test has it.
+#[test]
+fn on_a_raspberry_pi() {
+    const FRAMES: usize = 2;
+    if !teff_tests::available("MLPerf Tiny on 64-bit Arm", linux::availability()) {
+        return;
+    }
+    let Some(folder) = teff_tests::shared("mlperf-tiny") else { return };
+    let program = linux::build("frames").unwrap_or_else(|error| panic!("{error:#}"));
+    let work = tempfile::tempdir().expect("a folder");
+    for (key, name) in MODELS {
+        let file = converted(&folder, key, name);
+        let path = work.path().join(format!("{key}.teff"));
+        fs::write(&path, &file[..]).expect("it can be written");
+        let model = Model::verify(&file).expect("it is sound");
+        let mut memory = AlignedBytes::zeroed(model.memory_len());
+        let mut session = Session::new(&model, &mut memory).expect("it fits");
+        let (mut frames, mut expected, mut seed) = (Vec::new(), Vec::new(), 1_u32);
+        for _ in 0..FRAMES {
+            for byte in session.input(0).expect("an input").iter_mut() {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                *byte = seed.to_be_bytes()[0];
+                frames.push(byte.cast_signed());
+            }
+            session.run().expect("it runs");
+            expected.extend(session.output(0).expect("an output").iter().map(|byte| byte.cast_signed()));
+        }
+        for cpu in linux::CPUS {
+            let run = linux::run(cpu, &program, &path, &frames).unwrap_or_else(|error| panic!("{key}: {error:#}"));
+            assert!(run.outputs == expected, "{key} on {cpu}: not the bits of this computer ({})", run.report);
+            let chosen = if cpu == "cortex-a76" { "by NEON with SDOT" } else { "by NEON" };
+            assert!(run.report.ends_with(chosen), "{cpu}: {}", run.report);
         }
     }
 }

@@ -1,10 +1,10 @@
-//! The program for the Raspberry Pi: its package, and the program itself under qemu-aarch64.
+//! The Raspberry Pi: the suites of the kernels, the program's package, and the program itself, under qemu-aarch64.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::slice;
+use std::{slice, thread};
 
 use teff::{Model, Session};
 use teff_app::digits::Embedded;
@@ -19,6 +19,30 @@ use teff_tools::deploy::{self, Step};
 use teff_tools::line;
 
 const FRAMES: usize = 20;
+
+/// Every kernel gives the bits of its reference on each processor, and is the one that the processor is fastest with.
+#[test]
+fn the_suites_of_the_kernels() {
+    let what = "the suites of the kernels on 64-bit Arm";
+    if !slow(what) || !available(what, linux::availability()) {
+        return;
+    }
+    let program = linux::build_tests().unwrap_or_else(|error| panic!("{error:#}"));
+    // Attention is plain code here, and takes as long as all others.
+    let arguments = ["kernels::", "arch::", "--skip", "kernels::attention::"];
+    let (program, arguments) = (&program, &arguments);
+    thread::scope(|scope| {
+        for cpu in linux::CPUS {
+            scope.spawn(move || {
+                let report = linux::run_program(cpu, program, arguments).unwrap_or_else(|error| panic!("{error:#}"));
+                for suite in ["conv::tests::native_s8", "linear::tests::native_s8", "arch::aarch64::tests"] {
+                    let passed = |line: &str| line.contains(suite) && line.ends_with("... ok");
+                    assert!(report.lines().any(passed), "{cpu}: no {suite} in\n{report}");
+                }
+            });
+        }
+    });
+}
 
 #[test]
 fn the_program_and_its_package() {
@@ -93,7 +117,8 @@ fn frames_give_the_bits_of_this_machine(program: &Path, folder: &Path) {
             "{cpu}: not the bits of this machine"
         );
         assert!(said.contains("not run: cannot read the model missing.teff"), "{said}");
-        assert!(said.contains("every step as on the PC"), "{said}");
+        let chosen = if cpu == "cortex-a76" { "NEON with SDOT" } else { "NEON" };
+        assert!(said.contains(&format!("every step as on the PC, by {chosen}\n")), "{said}");
         let last = format!("{FRAMES} frames, output CRC-32 {:08x}", teff::crc32(&expected));
         assert!(said.trim_end().ends_with(&last), "{said}");
     }

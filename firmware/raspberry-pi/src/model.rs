@@ -16,7 +16,7 @@ pub struct Loaded {
     pub embedded: Embedded,
     /// As many bytes as it needs, aligned to 16.
     pub memory: &'static mut [u8],
-    /// What it is, in a line.
+    /// What it is, and the instructions that its kernels were chosen for, in a line.
     pub summary: String,
     model: &'static Model<'static>,
 }
@@ -67,11 +67,12 @@ pub fn load(path: &Path) -> Result<Loaded> {
         Err(error) => bail!("{name}: {error}"),
     };
     let summary = format!(
-        "model {:08x}: {} bytes, {} steps, {} bytes of memory; {tested}",
+        "model {:08x}: {} bytes, {} steps, {} bytes of memory; {tested}, by {}",
         model.crc(),
         model.file_len(),
         model.step_count(),
-        model.memory_len()
+        model.memory_len(),
+        teff::arch::instructions()
     );
     // The session of the self-test is gone, and with it the borrow of its memory.
     let memory = aligned(model.memory_len());

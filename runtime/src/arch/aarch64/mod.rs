@@ -4,6 +4,8 @@
 //! once. The drivers are the plain ones: they find these kernels behind [`super::row_quads`].
 
 mod rows;
+#[cfg(test)]
+mod tests;
 mod vector;
 
 pub use rows::row_quads;

@@ -64,6 +64,8 @@ fn work<const SDOT: bool>(
         row += 4 * results.len();
         pair.copy_from_slice(results);
     }
+    #[cfg(test)]
+    super::tests::made::<SDOT>(4 * count);
     Some(4 * count)
 }
 
