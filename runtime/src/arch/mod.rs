@@ -407,12 +407,20 @@ impl Products for i8 {
 
     fn depthwise_conv2d(
         p: &DepthwiseConv2d<Self>,
-        #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))] mut operands: Unary<'_, Self>,
+        #[cfg_attr(
+            not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))),
+            allow(unused_mut)
+        )]
+        mut operands: Unary<'_, Self>,
         w: &[i8],
         scratch: &mut [u8],
     ) -> Option<()> {
         #[cfg(target_arch = "x86_64")]
         if x86::depthwise::depthwise_conv2d(p, &mut operands, w).is_some() {
+            return Some(());
+        }
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        if aarch64::depthwise::depthwise_conv2d(p, &mut operands, w).is_some() {
             return Some(());
         }
         if conv::planar::applies(&p.window, p.multiplier) {

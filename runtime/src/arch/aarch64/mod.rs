@@ -1,8 +1,9 @@
 //! 64-bit Arm with NEON, and with SDOT where the processor has it.
 //!
 //! Whether it has is known at compile time (`-Ctarget-feature=+dotprod`, `-Ctarget-cpu`), or, with the feature `std`, asked of it
-//! once. The drivers are the plain ones: they find these kernels behind [`super::row_quads`].
+//! once. Of convolutions and matrix products the drivers are the plain ones: they find these kernels behind [`super::row_quads`].
 
+pub mod depthwise;
 mod rows;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::{vec, vec::Vec};
 use crate::arch::Products;
 use crate::fixed::Multiplier;
 use crate::kernels::Unary;
-use crate::kernels::conv::{Conv2d, Window};
+use crate::kernels::conv::{Conv2d, DepthwiseConv2d, Window, reference};
 use crate::kernels::linear::FullyConnected;
 use crate::kernels::testing::{Random, Requant};
 
@@ -20,6 +20,14 @@ pub(super) fn made<const SDOT: bool>(results: usize) {
     let mut made = MADE.get();
     made[usize::from(SDOT)] += results;
     MADE.set(made);
+}
+
+/// So many more results of depthwise convolutions.
+pub(super) fn made_depthwise(results: usize) {
+    match super::dotprod() {
+        true => made::<true>(results),
+        false => made::<false>(results),
+    }
 }
 
 /// What `run` makes here, all of which must be by what the processor has.
@@ -64,6 +72,41 @@ fn convolutions() {
             let (mut y, mut scratch) = (vec![0; 5 * 7 * 12], crate::Aligned([0; 1 << 12]));
             let found = results_of(|| i8::conv2d(&p, Unary::Apart(&x, &mut y), w, &mut scratch.0));
             assert_eq!(found, y.len(), "{kernel}×{kernel}");
+        }
+    }
+}
+
+/// Any window of channels in eights, over the input too where the planner may put the output there.
+#[test]
+fn depthwise_convolutions() {
+    for seed in 0..600 {
+        let random = &mut Random(seed);
+        let (input, kernel) = ([1..12, 1..40], [1..6, 1..6]);
+        let [input, kernel] = [input, kernel].map(|pair| pair.map(|range| random.range(range) as usize));
+        let kernel = if seed % 2 == 0 { [3; 2] } else { kernel };
+        let [stride, dilation] = [0, 1].map(|_| [0, 1].map(|_| random.range(1..3) as usize));
+        let reach = [0, 1].map(|axis| (kernel[axis] - 1) * dilation[axis] + 1);
+        let pad = reach.map(|reach| random.range(0..reach as i64) as usize);
+        let output = [0, 1].map(|axis| (input[axis] + 2 * pad[axis]).saturating_sub(reach[axis]) / stride[axis] + 1);
+        if (0..2).any(|axis| input[axis] + 2 * pad[axis] < reach[axis]) {
+            continue;
+        }
+        let window = Window { input, output, kernel, stride, dilation, pad };
+        let (batch, c) = (random.range(1..3) as usize, 8 * random.range(1..4) as usize);
+        let (x, w) = (random.i8s(batch * input[0] * input[1] * c), random.i8s(kernel[0] * kernel[1] * c));
+        for requant in factors(random, c) {
+            let (pad_value, requant) = (random.value(), requant.view());
+            let p = DepthwiseConv2d { batch, in_channels: c, multiplier: 1, window, pad_value, requant };
+            let mut expected = vec![0; batch * output[0] * output[1] * c];
+            reference::depthwise_conv2d(&p, &x, &w, &mut expected).expect("it runs");
+            let mut y = vec![0; expected.len()];
+            let made = results_of(|| i8::depthwise_conv2d(&p, Unary::Apart(&x, &mut y), &w, &mut []));
+            assert_eq!((made, &y), (y.len(), &expected), "seed {seed}: {p:?}");
+            if i8::depthwise_in_place(&window, 1) {
+                let mut y = x.clone();
+                let made = results_of(|| i8::depthwise_conv2d(&p, Unary::InPlace(&mut y), &w, &mut []));
+                assert_eq!((made, &y), (y.len(), &expected), "in place, seed {seed}: {p:?}");
+            }
         }
     }
 }

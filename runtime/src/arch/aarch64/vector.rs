@@ -59,18 +59,51 @@ impl Landing {
     }
 
     /// Four results of sums without biases: [`PerChannel::finish`].
+    #[inline(always)]
+    pub(super) fn finish(self, sums: int32x4_t, [bias, mult]: [&[i32; 4]; 2], shift: [u8; 4]) -> [i8; 4] {
+        // SAFETY: the target has NEON, and each array holds four numbers.
+        let y: int32x4_t = unsafe {
+            let acc = vaddq_s32(sums, vld1q_s32(bias.as_ptr()));
+            let y = self.rescale(acc, vld1q_s32(mult.as_ptr()), self.unshift(shift));
+            let y = vqaddq_s32(y, self.zero_point);
+            vmaxq_s32(vminq_s32(y, self.max), self.min)
+        };
+        let mut results = [0; 4];
+        // SAFETY: it takes four numbers.
+        unsafe { vst1q_s32(results.as_mut_ptr(), y) };
+        results.map(|y| y as i8)
+    }
+
+    /// Eight results of sums with their biases. What saturates to 16 bits is beyond the ends of 8 with any zero point.
+    #[inline(always)]
+    pub(super) fn finish8(self, [low, high]: [int32x4_t; 2], factors: &Factors) -> int8x8_t {
+        let ([a, b], [up_a, up_b]) = (factors.mult, factors.unshift);
+        // SAFETY: the target has NEON.
+        unsafe {
+            let y = vqmovn_high_s32(vqmovn_s32(self.rescale(low, a, up_a)), self.rescale(high, b, up_b));
+            let y = vqaddq_s16(y, vdupq_n_s16(vgetq_lane_s32::<0>(self.zero_point) as i16));
+            let [min, max] = [self.min, self.max].map(|end| vdup_n_s8(vgetq_lane_s32::<0>(end) as i8));
+            vmax_s8(vmin_s8(vqmovn_s16(y), max), min)
+        }
+    }
+
+    /// Shifts as SRSHL takes them: to the left.
+    #[inline(always)]
+    fn unshift(self, shift: [u8; 4]) -> int32x4_t {
+        let shift = shift.map(i32::from);
+        // SAFETY: the target has NEON, and it is four numbers.
+        unsafe { vsubq_s32(self.unshift, vld1q_s32(shift.as_ptr())) }
+    }
+
+    /// Four sums times their factors, rounded.
     ///
     /// SRSHL rounds half up and does not overflow on the way. Once: of the product the high word is enough, see
     /// [`crate::fixed::requantize`]. As TensorFlow Lite: SQRDMULH is `⌊(2 · acc · mult + 2^31) / 2^32⌋`, which is q; it
     /// saturates for the invalid factor −2^31 only. A half of a negative q goes down, as of q − 1 it does.
     #[inline(always)]
-    pub(super) fn finish(self, sums: int32x4_t, [bias, mult]: [&[i32; 4]; 2], shift: [u8; 4]) -> [i8; 4] {
-        let shift = shift.map(i32::from);
-        // SAFETY: the target has NEON, and each array holds four numbers.
-        let y: int32x4_t = unsafe {
-            let acc = vaddq_s32(sums, vld1q_s32(bias.as_ptr()));
-            let mult = vld1q_s32(mult.as_ptr());
-            let unshift = vsubq_s32(self.unshift, vld1q_s32(shift.as_ptr()));
+    fn rescale(self, acc: int32x4_t, mult: int32x4_t, unshift: int32x4_t) -> int32x4_t {
+        // SAFETY: the target has NEON.
+        unsafe {
             let y = match self.rounding {
                 Rounding::Once => {
                     let low = vmull_s32(vget_low_s32(acc), vget_low_s32(mult));
@@ -82,12 +115,27 @@ impl Landing {
                     vaddq_s32(q, vshrq_n_s32::<31>(q))
                 }
             };
-            let y = vqaddq_s32(vrshlq_s32(y, unshift), self.zero_point);
-            vmaxq_s32(vminq_s32(y, self.max), self.min)
-        };
-        let mut results = [0; 4];
-        // SAFETY: it takes four numbers.
-        unsafe { vst1q_s32(results.as_mut_ptr(), y) };
-        results.map(|y| y as i8)
+            vrshlq_s32(y, unshift)
+        }
+    }
+}
+
+/// Biases and factors of eight channels.
+pub(super) struct Factors {
+    pub(super) bias: [int32x4_t; 2],
+    mult: [int32x4_t; 2],
+    unshift: [int32x4_t; 2],
+}
+
+impl Factors {
+    /// From channel `first` on; `None` if there are not so many.
+    #[inline(always)]
+    pub(super) fn new(requant: &PerChannel<i8>, landing: Landing, first: usize) -> Option<Self> {
+        let (bias, mult) = (requant.bias.get(first..)?.first_chunk()?, requant.mult.get(first..)?.first_chunk()?);
+        let &[a, b, c, d, e, f, g, h] = requant.shift.get(first..)?.first_chunk()?;
+        // SAFETY: the target has NEON, and each array holds eight numbers.
+        let halves = |x: &[i32; 8]| unsafe { [vld1q_s32(x.as_ptr()), vld1q_s32(x.as_ptr().add(4))] };
+        let unshift = [landing.unshift([a, b, c, d]), landing.unshift([e, f, g, h])];
+        Some(Self { bias: halves(bias), mult: halves(mult), unshift })
     }
 }
