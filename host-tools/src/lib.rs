@@ -9,6 +9,7 @@
 //! | [`passes`] | brings the IR to the runtime's form: layout, folding, fusion |
 //! | [`calibrate`] | the ranges that activations take on samples |
 //! | [`quantize`] | scales and zero points; each node becomes a step of the runtime |
+//! | [`chain`] | convolutions one after another become one step, where the arena would be too large |
 //! | [`program`], [`mod@plan`], [`emit`] | lowered steps, memory, and the bytes of the file |
 //! | [`mod@convert`] | all of that in order |
 //!
@@ -21,6 +22,7 @@
 pub mod aligned;
 pub mod board;
 pub mod calibrate;
+pub mod chain;
 pub mod cli;
 pub mod compare;
 pub mod convert;

@@ -329,6 +329,41 @@ fn a_search_finds_few_activations_for_int16() {
 }
 
 #[test]
+fn an_arena_has_a_limit() {
+    let bench = Bench::new();
+    let keyword = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../models/keyword");
+    let [onnx, calibration, test] = ["model.onnx", "calibration.npz", "test-600.npz"].map(|name| path(&keyword, name));
+    let convert = |output: &str, more: &[&str]| {
+        let args = ["convert", &onnx, "--calibration", &calibration, "-o", output];
+        bench.teff(&[&args, more].concat())
+    };
+    let whole = convert("whole.teff", &["--json"]).json();
+    let roomy = convert("roomy.teff", &["--max-arena", "1M", "--json"]).json();
+    assert_eq!(at(&roomy, "/totals/arena_bytes"), at(&whole, "/totals/arena_bytes"));
+    assert!(roomy.get("chains").is_none(), "nothing had to change");
+
+    let small = convert("small.teff", &["--max-arena", "12k", "--json"]).json();
+    assert!(number(&small, "/totals/arena_bytes") <= 12_288.0 && number(&whole, "/totals/arena_bytes") > 24_576.0);
+    let nodes = at(&small, "/chains/0/nodes").as_array().unwrap();
+    assert!(nodes.len() >= 2 && number(&small, "/chains/0/rows") >= 1.0);
+    assert_eq!(at(&small, "/totals/macs"), at(&whole, "/totals/macs"), "no row is computed twice");
+    assert_eq!(at(&small, "/totals/parameters"), at(&whole, "/totals/parameters"));
+    let classes = |teff: &str| bench.teff(&["run", teff, &test, "--json"]).json();
+    assert_eq!(classes("small.teff"), classes("whole.teff"));
+    let said = convert("small.teff", &["--max-arena", "20k"]);
+    assert!(said.text().contains("rows at a time: /convolutions.0"), "{}", said.stdout);
+
+    let before = fs::read(bench.at("small.teff")).unwrap();
+    convert("small.teff", &["--max-arena", "100"]).failed_with(&[
+        "model.onnx",
+        "an arena of 100 bytes",
+        "most lives at node",
+        "--max-arena",
+    ]);
+    assert_eq!(fs::read(bench.at("small.teff")).unwrap(), before);
+}
+
+#[test]
 fn pictures_give_what_their_arrays_give() {
     let (bench, _) = mnist_teff();
     let mut npz = NpzReader::new(File::open(mnist().join("test-300.npz")).unwrap()).unwrap();
@@ -470,6 +505,8 @@ fn wrong_usage_exits_with_2() {
         &["convert", "m.onnx", "--calibration", "x.npz", "--input", "x"],
         &["convert", "m.onnx", "--calibration", "x.npz", "--activations", "12"],
         &["convert", "m.onnx", "--calibration", "x.npz", "--max-drop", "-1"],
+        &["convert", "m.onnx", "--calibration", "x.npz", "--max-arena", "much"],
+        &["convert", "--lm", "m.onnx", "--context", "64", "--max-arena", "32k"],
         &["eval", "m.teff", "--data", "x.npz", "--layers"],
         &["run", "m.teff", "x.npz", "--top", "0"],
         &["frobnicate"],

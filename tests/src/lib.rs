@@ -2,6 +2,7 @@
 
 pub mod budget;
 pub mod cases;
+pub mod mlperf;
 pub mod run;
 pub mod surgery;
 

@@ -6,7 +6,8 @@ use teff::{Model, RunError, Session};
 use teff_tests::cases::all;
 use teff_tests::surgery::Patient;
 use teff_tools::aligned::AlignedBytes;
-use teff_tools::convert::{Options, convert};
+use teff_tools::convert::convert;
+use teff_tools::quantize::Width;
 
 /// Forged files a case.
 const FORGERIES: u64 = 300;
@@ -52,7 +53,7 @@ fn runs(file: &[u8], name: &str) -> bool {
 fn a_forged_step_is_refused_or_runs() {
     let (mut files, mut accepted) = (0_u64, 0_u64);
     for case in all().into_iter().flat_map(|(_, cases)| cases) {
-        let converted = convert(&case.graph, &case.samples, &Options::default(), &|| {}).expect(&case.name);
+        let converted = convert(&case.graph, &case.samples, &case.options(Width::Int8), &|| {}).expect(&case.name);
         let sound = Patient::new(&converted.file);
         assert!(runs(&sound.bytes, &case.name), "{}: the sound file is refused", case.name);
         let tables = [section::SHAPES, section::TENSORS, section::OPERANDS, section::STEPS, section::PARAMS];

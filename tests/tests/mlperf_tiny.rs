@@ -1,52 +1,15 @@
 //! The five models of MLPerf Tiny on emulated cores, operator by operator, within the budgets of `tests/budgets.toml`.
 //!
-//! The models lie beside the repository, in `../shared`, and are converted here from their float form, calibrated on their
-//! stored inputs, and some as they were quantized for TensorFlow Lite; where they do not lie there, these tests say so. The bits are checked too: the firmware compares each
-//! step with this machine.
+//! The models lie beside the repository, in `../shared`; where they do not lie there, these tests say so. The bits are checked
+//! too: the firmware compares each step with this machine.
 
-use std::fs::{self, File};
-use std::path::Path;
+use std::fs;
 
-use ndarray::{ArrayD, Axis};
-use ndarray_npy::NpzReader;
 use teff::{Model, Session};
+use teff_tests::mlperf::{MODELS, converted, within};
 use teff_tests::{available, budget};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::board::{self, bench, linux};
-use teff_tools::convert::{Options, convert};
-use teff_tools::{import, passes};
-
-/// Key, and name of the model.
-const MODELS: [(&str, &str); 8] = [
-    ("kws", "kws_ref_model_float32"),
-    ("vww", "vww_96_float32"),
-    ("ic", "pretrainedResnet_float32"),
-    ("ad", "ad01_float32"),
-    ("sww", "str_ww_ref_model_float32"),
-    ("vww-int8", "vww_96_int8_qdq"),
-    ("ic-int8", "pretrainedResnet_int8_qdq"),
-    ("sww-int8", "str_ww_ref_model_int8_qdq"),
-];
-
-/// The model as the converter makes it.
-fn converted(folder: &Path, key: &str, name: &str) -> AlignedBytes {
-    let path = folder.join(format!("{name}.onnx"));
-    let mut graph = import::load(&path, &import::Options::default()).expect("the model is read");
-    passes::run(&mut graph).expect("the passes run");
-    if key.ends_with("-int8") {
-        let nothing: Vec<Vec<ArrayD<f32>>> = Vec::new();
-        return convert(&graph, &nothing, &Options::default(), &|| {}).expect("the model converts").file;
-    }
-    let mut npz = NpzReader::new(File::open(folder.join(format!("{key}_io.npz"))).expect("inputs")).expect("an npz");
-    let x: ArrayD<f32> = npz.by_name("x_f32").expect("inputs of float32");
-    let to_device = |x: ArrayD<f32>| match &graph.inputs[0].perm {
-        Some(perm) => x.permuted_axes(perm.as_slice()).as_standard_layout().into_owned(),
-        None => x,
-    };
-    let samples: Vec<Vec<ArrayD<f32>>> =
-        x.outer_iter().map(|x| vec![to_device(x.to_owned().insert_axis(Axis(0)))]).collect();
-    convert(&graph, &samples, &Options::default(), &|| {}).expect("the model converts").file
-}
 
 /// Measures the models `keys` on a machine.
 fn within_budgets(machine: &str, keys: &[&str]) {
@@ -70,24 +33,62 @@ fn within_budgets(machine: &str, keys: &[&str]) {
 /// Every model where most of the kernels are.
 #[test]
 fn cortex_m4() {
-    within_budgets("mps2-an386", &["kws", "vww", "ic", "ad", "sww", "vww-int8", "ic-int8", "sww-int8"]);
+    within_budgets("mps2-an386", &["kws", "vww", "ic", "ad", "sww", "vww-int8", "ic-int8", "sww-int8", "vww-32k"]);
 }
 
 // A firmware is built for each figure: one or two models show the others.
 
 #[test]
 fn cortex_m0() {
-    within_budgets("mps2-an385-m0", &["kws", "ad", "vww-int8"]);
+    within_budgets("mps2-an385-m0", &["kws", "ad", "vww-int8", "vww-32k"]);
 }
 
 #[test]
 fn cortex_m55() {
-    within_budgets("mps3-an547", &["kws", "vww", "ic", "ad", "sww"]);
+    within_budgets("mps3-an547", &["kws", "vww", "ic", "ad", "sww", "vww-32k"]);
 }
 
 #[test]
 fn rv32imc() {
-    within_budgets("riscv-virt-imc", &["kws", "ad", "vww-int8"]);
+    within_budgets("riscv-virt-imc", &["kws", "ad", "vww-int8", "vww-32k"]);
+}
+
+/// The arena shrinks to the limit or the converter says that it cannot, and the outputs stay the same.
+#[test]
+fn a_smaller_arena_gives_the_same_bits() {
+    let Some(folder) = teff_tests::shared("mlperf-tiny") else { return };
+    for (key, name) in MODELS.into_iter().filter(|(key, _)| ["kws", "vww", "ic", "sww", "vww-int8"].contains(key)) {
+        let whole = converted(&folder, key, name);
+        let whole = Model::verify(&whole).expect("it is sound");
+        let expected = outputs(&whole);
+        let mut smallest = whole.arena_len();
+        let refusal = loop {
+            let file = match within(&folder, key, name, Some(smallest - 1)) {
+                Ok(file) => file,
+                Err(error) => break format!("{error:#}"),
+            };
+            let model = Model::verify(&file).expect("it is sound");
+            assert!(model.arena_len() < smallest, "{key}: {} bytes", model.arena_len());
+            assert_eq!(outputs(&model), expected, "{key} in {} bytes", model.arena_len());
+            smallest = model.arena_len();
+        };
+        teff_tests::note(&format!("{key}: {refusal}"));
+        teff_tests::note(&format!("{key}: {} bytes of arena, {smallest} in bands of rows", whole.arena_len()));
+        assert!(smallest <= if key.starts_with("vww") { 28_672 } else { whole.arena_len() }, "{key}: {smallest}");
+    }
+}
+
+/// The outputs for a few inputs that are the same for every model of this shape.
+fn outputs(model: &Model<'_>) -> Vec<Vec<u8>> {
+    let mut memory = AlignedBytes::zeroed(model.memory_len());
+    let mut session = Session::new(model, &mut memory).expect("it fits");
+    let mut run = |seed: usize| {
+        let input = session.input(0).expect("an input");
+        input.iter_mut().enumerate().for_each(|(i, x)| *x = ((i + seed).wrapping_mul(0x9E37_79B1) >> 24) as u8);
+        session.run().expect("it runs");
+        session.output(0).expect("an output").to_vec()
+    };
+    (0..3).map(&mut run).collect()
 }
 
 /// Every step gives the bits of one thread on any number of threads.

@@ -9,7 +9,7 @@ use teff::{Model, Session};
 use teff_tests::cases::language::{self, LanguageCase};
 use teff_tests::cases::{Case, all};
 use teff_tools::aligned::AlignedBytes;
-use teff_tools::convert::{Options, convert};
+use teff_tools::convert::convert;
 use teff_tools::interpreter::{Interpreter, seen_inputs};
 use teff_tools::ir::eval::eval;
 use teff_tools::lm::{float, host};
@@ -19,8 +19,8 @@ use zerocopy::IntoBytes;
 /// Converts and runs a case; gives the names of the operators that it used and the CRC of all outputs.
 fn run(case: &Case, activations: Width) -> (HashSet<&'static str>, u32) {
     let name = format!("{} in {activations:?}", case.name);
-    let options = Options { keep_int16: case.keep_int16.clone(), activations, ..Options::default() };
-    let converted = convert(&case.graph, &case.samples, &options, &|| {}).unwrap_or_else(|e| panic!("{name}: {e:#}"));
+    let converted = convert(&case.graph, &case.samples, &case.options(activations), &|| {})
+        .unwrap_or_else(|e| panic!("{name}: {e:#}"));
     let model = Model::verify(&converted.file).unwrap();
     let mut memory = AlignedBytes::zeroed(model.memory_len());
     Session::new(&model, &mut memory).unwrap().self_test().unwrap_or_else(|e| panic!("{name}: {e}"));

@@ -58,6 +58,17 @@ pub(super) fn parse_percent(text: &str) -> Result<f64> {
     Ok(percent)
 }
 
+/// A number of bytes, or of 1,024 bytes with `k`, or of as many of these with `M`.
+pub(super) fn parse_bytes(text: &str) -> Result<usize> {
+    let number = text.trim_end_matches(['b', 'B']);
+    let (number, unit) = match number.strip_suffix(['k', 'K']) {
+        Some(number) => (number, 1 << 10),
+        None => number.strip_suffix(['m', 'M']).map_or((number, 1), |number| (number, 1 << 20)),
+    };
+    let number: usize = number.trim_end().parse().context("wanted a number of bytes, such as 32768 or 32k")?;
+    number.checked_mul(unit).context("too many bytes")
+}
+
 /// How a quantized model's results are rounded: as its origin asks for (`None`), or as the user says.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct RoundingArg(pub(super) Option<Rounding>);
@@ -101,6 +112,11 @@ mod tests {
         assert_eq!(parse_size("96x48").unwrap(), [96, 48]);
         assert_eq!([parse_percent("0.5").unwrap(), parse_percent("2 %").unwrap()], [0.5, 2.0]);
         assert!(["", "NaN", "-1", "101", "much"].iter().all(|text| parse_percent(text).is_err()));
+        assert_eq!(
+            ["32768", "32k", "32 KB", "1M"].map(|text| parse_bytes(text).unwrap()),
+            [32_768, 32_768, 32_768, 1 << 20]
+        );
+        assert!(["", "k", "-1", "1.5k", "much", "99999999999999999M"].iter().all(|text| parse_bytes(text).is_err()));
         assert!(parse_size("96").is_err() && parse_size("0x3").is_err());
     }
 

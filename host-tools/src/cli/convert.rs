@@ -11,11 +11,12 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use teff::Model;
 
-use super::args::{PreprocessArgs, RoundingArg, parse_input_shape, parse_percent, parse_state};
+use super::args::{PreprocessArgs, RoundingArg, parse_bytes, parse_input_shape, parse_percent, parse_state};
 use super::language::LanguageArgs;
 use super::mixed;
 use super::output;
 use crate::calibrate::{self, Method, Samples};
+use crate::chain::Chain;
 use crate::convert::search::{self, SearchReport};
 use crate::convert::{Converted, Options, calibration_wanted, convert};
 use crate::data::{Dataset, InputSpec, Preprocess};
@@ -42,6 +43,7 @@ use crate::{import, passes, quantize};
   teff convert --lm model.onnx --context 512 --tokenizer tokenizer.json
   teff convert audio.onnx --calibration frames.npz --activations 16
   teff convert model.onnx --calibration calibration.npz --max-drop 0.5
+  teff convert model.onnx --calibration calibration.npz --max-arena 32k
 
 A calibration set is an .npz (array x, or arrays named as the inputs; the first axis is the sample), or a folder of
 .npy, .png or .jpg. Arrays of uint8 are pixels; arrays of floats go straight to the model.")]
@@ -80,6 +82,10 @@ pub(super) struct Args {
     /// samples whose class differs from the float model's, or, if the output is no vector of classes, of cosine distance
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
     pub(super) max_drop: Option<f64>,
+    /// The most bytes of RAM within a run, such as 32768 or 32k. Where a plan needs more, convolutions that follow one another become
+    /// one step, which computes them a band of rows at a time: the same bits, with somewhat more instructions
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, conflicts_with = "lm")]
+    pub(super) max_arena: Option<usize>,
     /// How results are rounded whose scale a quantized model prescribes: once, or twice as TensorFlow Lite's kernels do.
     /// Auto is tflite for .tflite files and for ONNX files that tf2onnx made of them, else once
     #[arg(long, value_name = "auto|once|tflite", default_value = "auto")]
@@ -108,6 +114,9 @@ struct Summary {
     /// With `--max-drop`: which activations are int16, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     search: Option<SearchReport>,
+    /// With `--max-arena`: convolutions that became one step.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    chains: Vec<Chain>,
     /// The file.
     output: String,
     /// The set it was calibrated on.
@@ -143,6 +152,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
         arena_is_optimal: converted.plan.is_optimal,
         report: ModelReport::new(&model),
         search: converted.search.clone(),
+        chains: converted.chains.clone(),
     };
     match args.json {
         true => output::print_json(&summary),
@@ -203,6 +213,7 @@ pub(super) fn run(args: &Args) -> Result<Converted> {
         weights: args.weights.as_deref().map(str::parse).transpose()?.unwrap_or_default(),
         keep_int16: args.keep_int16.clone(),
         max_drop: args.max_drop,
+        max_arena: args.max_arena,
         metadata,
         debug_names: !args.no_debug_names,
         self_test: !args.no_self_test,
@@ -277,6 +288,10 @@ impl Summary {
         let steps = grouped(self.report.steps.len());
         rows.add_row(["all".to_string(), steps, grouped(totals.macs), grouped(totals.parameters), grouped(all_bytes)]);
         let _ = write!(text, "{}\n{}", lines(&rows), render_totals(&self.report, self.arena_is_optimal));
+        for Chain { nodes, rows } in &self.chains {
+            let unit = if *rows == 1 { "row" } else { "rows" };
+            let _ = writeln!(text, "\none step, {rows} {unit} at a time: {}", nodes.join(", "));
+        }
         if let Some(search) = &self.search {
             let _ = write!(text, "\n{}", mixed::render(search));
         }

@@ -87,6 +87,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
         weights: None,
         keep_int16: Vec::new(),
         max_drop: None,
+        max_arena: None,
         rounding: RoundingArg::default(),
         labels: Some(folder.join("labels.txt")),
         preprocess: PreprocessArgs::default(),

@@ -9,10 +9,12 @@ use ndarray::ArrayD;
 
 use crate::aligned::AlignedBytes;
 use crate::calibrate::{self, Method, Range, Samples};
+use crate::chain::{self, Chain, Fitted};
 use crate::emit::{self, Emitted, Extras};
 use crate::ir::{Graph, Kind, ValueId};
 use crate::passes::{split_weights, wide};
 use crate::plan::Plan;
+use crate::program::Program;
 use crate::quantize::{self, QuantParams, Width, Widths};
 use crate::state::{self, Rollout};
 
@@ -61,6 +63,8 @@ pub struct Options {
     /// How much worse than float the model may be, in percent: see [`search`]. As few activations as it takes become
     /// int16, beside those that the other options ask for.
     pub max_drop: Option<f64>,
+    /// Most bytes of arena: see [`chain::fit`].
+    pub max_arena: Option<usize>,
     /// Keys and values for the file.
     pub metadata: Vec<(String, String)>,
     /// Whether steps and tensors keep their names in the file.
@@ -78,6 +82,7 @@ impl Default for Options {
             weights: Weights::Auto,
             keep_int16: Vec::new(),
             max_drop: None,
+            max_arena: None,
             metadata: Vec::new(),
             debug_names: true,
             self_test: true,
@@ -93,6 +98,8 @@ pub struct Converted {
     pub plan: Plan,
     /// What [`Options::max_drop`] led to.
     pub search: Option<search::SearchReport>,
+    /// What [`Options::max_arena`] led to.
+    pub chains: Vec<Chain>,
 }
 
 /// Converts `graph` (after [`crate::passes::run`]), calibrated on `samples`.
@@ -151,7 +158,7 @@ fn most_faithful(
     options: &Options,
 ) -> Result<usize> {
     let reference = calibrate::Reference::new(graph, samples)?;
-    let options = Options { max_drop: None, self_test: false, ..options.clone() };
+    let options = Options { max_drop: None, max_arena: None, self_test: false, ..options.clone() };
     let score = |ranges: &Vec<Option<Range>>| {
         let converted = finish(graph, ranges.clone(), samples, &options, &|| {})?;
         reference.fidelity(&converted.file)
@@ -207,8 +214,15 @@ fn finish(
     };
     let mut metadata = options.metadata.clone();
     metadata.extend(widths.describe(graph).map(|text| ("activations".to_string(), text)));
-    let emitted = calibrated.emit(&widths, metadata, options.debug_names, self_test.as_ref())?;
-    Ok(Converted { file: emitted.file, plan: emitted.plan, search })
+    let (program, extras) = calibrated.lower(&widths, metadata, options.debug_names, self_test.as_ref())?;
+    let (Emitted { file, plan }, chains) = match options.max_arena {
+        Some(limit) => {
+            let Fitted { program, plan, chains } = chain::fit(&program, limit)?;
+            (emit::emit_planned(&program, plan, &extras)?, chains)
+        }
+        None => (emit::emit(&program, &extras)?, Vec::new()),
+    };
+    Ok(Converted { file, plan, search, chains })
 }
 
 /// A float graph and the ranges of its activations.
@@ -219,18 +233,24 @@ struct Calibrated<'g> {
 
 impl Calibrated<'_> {
     /// The file with activations of these widths.
-    fn emit(
+    fn emit(&self, widths: &Widths) -> Result<Emitted> {
+        let (program, extras) = self.lower(widths, Vec::new(), false, None)?;
+        emit::emit(&program, &extras)
+    }
+
+    /// The steps with activations of these widths, and what else the file holds.
+    fn lower(
         &self,
         widths: &Widths,
         metadata: Vec<(String, String)>,
         debug_names: bool,
         self_test: Option<&SelfTest>,
-    ) -> Result<Emitted> {
+    ) -> Result<(Program, Extras)> {
         let mut graph = self.graph.clone();
         let quant = quantize::assign(&mut graph, self.ranges, widths)?;
         let program = quantize::lower::lower(&graph, &quant)?;
         let self_test_input = self_test.map(|self_test| self_test.bytes(&graph, &quant)).transpose()?;
-        emit::emit(&program, &Extras { metadata, debug_names, self_test_input, ..Extras::default() })
+        Ok((program, Extras { metadata, debug_names, self_test_input, ..Extras::default() }))
     }
 }
 

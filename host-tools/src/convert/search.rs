@@ -191,7 +191,7 @@ pub(super) fn search(
     let all: Vec<usize> = (0..samples.len()).collect();
     let few: Vec<usize> = all.iter().copied().step_by(samples.len().div_ceil(RANKING_SAMPLES)).collect();
     let fidelity = |widths: &Widths, indices: &[usize]| -> Result<Fidelity> {
-        target.measure(&calibrated.emit(widths, Vec::new(), false, None)?.file, indices)
+        target.measure(&calibrated.emit(widths)?.file, indices)
     };
     let with = |chosen: &[ValueId]| Widths { int16: [&widths.int16[..], chosen].concat(), ..*widths };
 

@@ -34,18 +34,33 @@ pub struct Emitted {
     pub plan: Plan,
 }
 
+/// The scratch memory that each step needs.
+///
+/// # Errors
+/// As [`emit`].
+pub fn scratch_needs(program: &Program) -> Result<Vec<usize>> {
+    ensure!(!program.steps.is_empty(), "the model computes nothing: its outputs are its inputs or constants");
+    let mut lens = vec![0; program.steps.len()];
+    // The operators say it, once they see the shapes.
+    let draft = layout(program, &plan(program, &lens), &Extras::default(), None)?;
+    Model::scratch_needs(&draft, |step, need| lens[step] = need).map_err(|e| blame(program, e))?;
+    Ok(lens)
+}
+
 /// Plans, lays out, verifies, and runs the self-test's input for its CRCs.
 ///
 /// # Errors
 /// If the program is not one that the runtime accepts: a fault of the converter, reported with the step's name.
 pub fn emit(program: &Program, extras: &Extras) -> Result<Emitted> {
-    ensure!(!program.steps.is_empty(), "the model computes nothing: its outputs are its inputs or constants");
-    // The operators say how much scratch they need, once they see the shapes.
-    let mut scratch_lens = vec![0; program.steps.len()];
-    let draft = layout(program, &plan(program, &scratch_lens), &Extras::default(), None)?;
-    Model::scratch_needs(&draft, |step, need| scratch_lens[step] = need).map_err(|e| blame(program, e))?;
+    let plan = plan_with_wishes(program, &scratch_needs(program)?, None);
+    emit_planned(program, plan, extras)
+}
 
-    let plan = plan_with_wishes(program, &scratch_lens);
+/// [`emit`] with a plan that is there already.
+///
+/// # Errors
+/// As [`emit`].
+pub fn emit_planned(program: &Program, plan: Plan, extras: &Extras) -> Result<Emitted> {
     let plain = Extras { self_test_input: None, ..extras.clone() };
     let mut file = layout(program, &plan, &plain, None)?;
     let model = Model::verify(&file).map_err(|e| blame(program, e))?;

@@ -118,14 +118,15 @@ pub fn plan(program: &Program, scratch_lens: &[usize]) -> Plan {
 }
 
 /// [`plan`], in which steps get the scratch memory that they wish for, as long as the arena grows by no more than
-/// 1/16 in all, or by 256 bytes if that is more.
-pub fn plan_with_wishes(program: &Program, needs: &[usize]) -> Plan {
+/// 1/16 in all, or by 256 bytes if that is more, and not beyond `max_arena` bytes.
+pub fn plan_with_wishes(program: &Program, needs: &[usize], max_arena: Option<usize>) -> Plan {
     /// Speed may cost this part of the arena.
     const GROWTH: usize = 16;
     /// In a small arena it may cost this many bytes: what widens a vector of 128 elements.
     const SMALL_GROWTH: usize = 256;
     let tight = plan(program, needs);
     let limit = tight.arena_len + (tight.arena_len / GROWTH).max(SMALL_GROWTH);
+    let limit = limit.min(max_arena.unwrap_or(usize::MAX)).max(tight.arena_len);
     let mut lens: Vec<usize> =
         program.steps.iter().zip(needs).map(|(step, &need)| step.scratch_wish.max(need)).collect();
     let all = plan(program, &lens);

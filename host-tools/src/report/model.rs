@@ -6,6 +6,7 @@ use serde::Serialize;
 use teff::Model;
 use teff::format::{DataType, Port, StepView, Storage, Tensor};
 use teff::kernels::rows::HEADER;
+use teff::ops::conv_chain;
 
 use super::map::MemoryMap;
 
@@ -148,7 +149,7 @@ fn step_report(model: &Model<'_>, step: &StepView<'_>, live_bytes: usize) -> Ste
         op: step.op.name.to_string(),
         name: model.step_name(step.index).map(str::to_string),
         shape: outputs.first().map(dims).unwrap_or_default(),
-        macs: macs(step.op.name, &inputs, &outputs),
+        macs: macs(step, &inputs, &outputs),
         parameters: parameters(step.op.name, &inputs),
         constant_bytes: inputs.iter().filter(is_constant).map(Tensor::byte_len).sum(),
         output_bytes: outputs.iter().map(Tensor::byte_len).sum(),
@@ -164,7 +165,8 @@ fn form(op: &str) -> &str {
 }
 
 /// Multiply-accumulates of convolutions and matrix products; other operators count 0.
-fn macs(op: &str, inputs: &[Tensor<'_>], outputs: &[Tensor<'_>]) -> u64 {
+fn macs(step: &StepView<'_>, inputs: &[Tensor<'_>], outputs: &[Tensor<'_>]) -> u64 {
+    let op = step.op.name;
     // Matrix products of narrow rows, whose elements come behind a header; weights of few bits share bytes.
     let weights = match op {
         "row_linear" | "mlp_up" => Some(1),
@@ -176,6 +178,9 @@ fn macs(op: &str, inputs: &[Tensor<'_>], outputs: &[Tensor<'_>]) -> u64 {
         let (&[rows, len], &[outputs, _]) = (dims(x).as_slice(), dims(w).as_slice()) else { return 0 };
         return (rows * len.saturating_sub(HEADER) * outputs) as u64;
     }
+    if form(op) == "conv_chain" {
+        return chain_macs(step).unwrap_or_default();
+    }
     let (Some(w), Some(y)) = (inputs.get(1), outputs.first()) else { return 0 };
     let per_output = match (form(op), dims(w).as_slice()) {
         ("conv2d", [_, kh, kw, depth]) => kh * kw * depth,
@@ -186,11 +191,23 @@ fn macs(op: &str, inputs: &[Tensor<'_>], outputs: &[Tensor<'_>]) -> u64 {
     y.len as u64 * per_output as u64
 }
 
+/// Multiply-accumulates of all stages of a chain.
+fn chain_macs(step: &StepView<'_>) -> Option<u64> {
+    let stages: &[conv_chain::Stage] = step.params()?;
+    let macs = stages.iter().enumerate().map(|(index, stage)| {
+        let w = step.input(conv_chain::weights(index))?;
+        // Of depthwise weights each belongs to an output channel, as of all others.
+        Some(stage.output.iter().map(|&length| u64::from(length)).product::<u64>() * w.len as u64)
+    });
+    macs.sum()
+}
+
 /// Weights and biases; multipliers, shifts and tables come from quantization and do not count.
 fn parameters(op: &str, inputs: &[Tensor<'_>]) -> usize {
     let constants = inputs.iter().filter(|tensor| tensor.storage == Storage::Constant);
     match form(op) {
         "conv2d" | "depthwise_conv2d" | "fully_connected" => constants.take(2).map(|tensor| tensor.len).sum(),
+        "conv_chain" => constants.enumerate().filter(|(at, _)| at % 4 < 2).map(|(_, tensor)| tensor.len).sum(),
         "table" => 0,
         _ => constants
             .filter(|tensor| matches!(tensor.data_type, DataType::I8 | DataType::I16))

@@ -469,6 +469,7 @@ impl Products for i8 {
     }
 
     #[cfg(teff_core = "dsp")]
+    #[inline(always)]
     fn dense_conv2d(p: &Conv2d<Self>, operands: Unary<'_, Self>, w: &[i8], scratch: &mut [u8]) -> Option<()> {
         conv::dsp::dense_conv2d(p, operands, w, scratch)
     }

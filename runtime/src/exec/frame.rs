@@ -102,7 +102,7 @@ impl<'f, 'm> Frame<'f, 'm> {
     ///
     /// # Errors
     /// If their length is not that of `P`.
-    pub fn params<P: FromBytes + Immutable + KnownLayout>(&self) -> Result<&'m P, RunError> {
+    pub fn params<P: FromBytes + Immutable + KnownLayout + ?Sized>(&self) -> Result<&'m P, RunError> {
         self.expect(self.step.params())
     }
 
@@ -167,6 +167,8 @@ impl<'f, 'm> Frame<'f, 'm> {
     ///
     /// # Errors
     /// If they are not of element type `T`, or the scratch memory overlaps one of them.
+    // Once for all operators: in line it takes half a kilobyte in each.
+    #[inline(never)]
     pub fn overlapping_with_scratch<T>(&mut self) -> Result<(Unary<'_, T>, &mut [u8]), RunError>
     where
         T: FromBytes + IntoBytes + Immutable + KnownLayout,

@@ -330,7 +330,7 @@ impl<'m> StepView<'m> {
     }
 
     /// The parameters as the operator's struct.
-    pub fn params<P: FromBytes + Immutable + KnownLayout>(&self) -> Option<&'m P> {
+    pub fn params<P: FromBytes + Immutable + KnownLayout + ?Sized>(&self) -> Option<&'m P> {
         P::ref_from_bytes(self.params).ok()
     }
 }

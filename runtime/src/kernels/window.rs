@@ -1,5 +1,7 @@
 //! The geometry of a window that slides over an image: what convolutions and pools share.
 
+use core::ops::Range;
+
 /// Sizes and steps of a sliding window, `[vertical, horizontal]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
@@ -31,7 +33,7 @@ impl Window {
     /// The taps `k` of output `o` along `axis` that are no padding, as a range, and the input coordinate of the
     /// first of them (at most the input's length, if there is none).
     #[inline(always)]
-    pub fn taps(&self, axis: usize, o: usize) -> (core::ops::Range<usize>, usize) {
+    pub fn taps(&self, axis: usize, o: usize) -> (Range<usize>, usize) {
         let [input, kernel, stride, dilation, pad] = match axis {
             0 => [self.input[0], self.kernel[0], self.stride[0], self.dilation[0], self.pad[0]],
             _ => [self.input[1], self.kernel[1], self.stride[1], self.dilation[1], self.pad[1]],
@@ -54,6 +56,27 @@ impl Window {
         let last = y + self.kernel[0].checked_sub(1)? * self.dilation[0];
         let fits = last < in_h && x + self.kernel[1] <= in_w;
         (fits && self.dilation[1] == 1).then_some(y * in_w + x)
+    }
+
+    /// Rows of the input that these rows of the output read; those of padding are left out.
+    pub fn rows_under(&self, output: &Range<usize>) -> Range<usize> {
+        let reach = self.kernel[0].saturating_sub(1) * self.dilation[0] + 1;
+        let in_image = |row: usize| row.saturating_sub(self.pad[0]).min(self.input[0]);
+        let first = in_image(output.start * self.stride[0]);
+        match output.end.checked_sub(1) {
+            Some(last) if !output.is_empty() => first..in_image(last * self.stride[0] + reach).max(first),
+            _ => first..first,
+        }
+    }
+
+    /// The window that computes these rows of the output alone, over [`Window::rows_under`] them.
+    pub fn band(&self, output: &Range<usize>) -> Self {
+        Self {
+            input: [self.rows_under(output).len(), self.input[1]],
+            output: [output.len(), self.output[1]],
+            pad: [self.pad[0].saturating_sub(output.start * self.stride[0]), self.pad[1]],
+            ..*self
+        }
     }
 
     /// Rows and columns changed.

@@ -6,35 +6,20 @@
 
 use core::marker::PhantomData;
 
-use super::{Operator, threads};
 use super::check::{self, ensure};
 pub use super::conv2d::Params;
+use super::layer::Layer;
+use super::{Operator, threads};
 use crate::arch::Products;
 use crate::exec::{Frame, RunError};
-use crate::format::{DataType, OpIssue, StepView};
-use crate::kernels::{Element, PerChannel, Unary, conv};
+use crate::format::{OpIssue, StepView};
+use crate::kernels::{Element, Unary, conv};
 
 /// The operator.
 pub struct DepthwiseConv2d<E>(PhantomData<E>);
 
 pub(super) fn kernel<'m, E: Element>(step: &StepView<'m>, params: &Params) -> Option<conv::DepthwiseConv2d<'m, E>> {
-    let (x, w, y) = (step.input(0)?, step.input(1)?, step.output(0)?);
-    let (input, output) = (x.nhwc()?, y.nhwc()?);
-    let [batch, _, _, in_channels] = input;
-    let [_, _, _, out_channels] = output;
-    Some(conv::DepthwiseConv2d {
-        batch,
-        in_channels,
-        multiplier: out_channels.checked_div(in_channels)?,
-        window: params.window(input, output, [w.dim(0)?, w.dim(1)?]),
-        pad_value: E::saturate(x.zero_point),
-        requant: PerChannel {
-            bias: step.constant(2)?,
-            mult: step.constant(3)?,
-            shift: step.constant(4)?,
-            output: params.limits.output(&y),
-        },
-    })
+    Layer::of_step(step, params)?.depthwise_conv2d(step)
 }
 
 /// Whether the output takes the place of the input.
@@ -50,19 +35,10 @@ impl<E: Products> Operator for DepthwiseConv2d<E> {
 
     fn check(step: &StepView<'_>, params: &Params) -> Result<usize, OpIssue> {
         check::operands(step, 5, 1)?;
-        let x = check::input(step, 0, E::DATA_TYPE)?.nhwc().ok_or(OpIssue::Shape)?;
-        let w = check::constant(step, 1, DataType::I8)?;
-        let y = check::output(step, 0, E::DATA_TYPE)?.nhwc().ok_or(OpIssue::Shape)?;
-        let ([_, _, _, in_channels], [_, _, _, out_channels]) = (x, y);
-        let (Some(kernel_h), Some(kernel_w), 3) = (w.dim(0), w.dim(1), w.shape.len()) else {
-            return Err(OpIssue::Shape);
-        };
-        ensure(params.groups == 0, OpIssue::Params)?;
-        ensure(w.dim(2) == Some(out_channels) && out_channels.is_multiple_of(in_channels), OpIssue::Shape)?;
-        params.check::<E>(x, y, [kernel_h, kernel_w])?;
-        check::per_channel::<E>(step, 2, out_channels, kernel_h.saturating_mul(kernel_w))?;
+        check::input(step, 0, E::DATA_TYPE)?;
+        check::output(step, 0, E::DATA_TYPE)?;
+        let p = Layer::of_step(step, params).ok_or(OpIssue::Shape)?.check_depthwise_conv2d::<E>(step)?;
         let in_place = in_place(step).ok_or(OpIssue::Operands)?;
-        let p = kernel::<E>(step, params).ok_or(OpIssue::Shape)?;
         ensure(!in_place || E::depthwise_in_place(&p.window, p.multiplier), OpIssue::Shape)?;
         E::depthwise_scratch_len(&p, in_place).ok_or(OpIssue::Shape)
     }
@@ -80,7 +56,7 @@ pub(super) fn run_with<E: Products>(
     kernel_of: impl Fn(&conv::DepthwiseConv2d<'_, E>, Unary<'_, E>, &[i8], &mut [u8]) -> Option<()> + Sync,
 ) -> Result<(), RunError> {
     let error = frame.inconsistent();
-    let p = frame.expect(kernel::<E>(frame.step(), params))?;
+    let p = frame.expect(kernel(frame.step(), params))?;
     let w = frame.constant(1)?;
     let (operands, scratch) = frame.overlapping_with_scratch()?;
     threads::run(&p, operands, w, scratch, kernel_of).ok_or(error)

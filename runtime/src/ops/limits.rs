@@ -30,7 +30,12 @@ impl Limits {
 
     /// Where the results of a step with this output land.
     pub(super) fn output<E: Element>(self, y: &Tensor<'_>) -> Output<E> {
+        self.around(y.zero_point)
+    }
+
+    /// Where results with this zero point land.
+    pub(super) fn around<E: Element>(self, zero_point: i32) -> Output<E> {
         let [min, max] = self.ends();
-        Output { zero_point: y.zero_point, min, max }
+        Output { zero_point, min, max }
     }
 }

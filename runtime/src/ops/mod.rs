@@ -10,6 +10,7 @@ use crate::exec::{Frame, RunError};
 use crate::format::{OpIssue, StepView};
 
 mod check;
+mod layer;
 mod limits;
 mod narrow;
 mod recurrence;
@@ -45,7 +46,7 @@ pub use limits::Limits;
 /// What the file of an operator defines.
 pub trait Operator {
     /// The parameters as they stand in the file.
-    type Params: FromBytes + Immutable + KnownLayout + 'static;
+    type Params: FromBytes + Immutable + KnownLayout + ?Sized + 'static;
 
     /// Slots of the inputs whose place the output may take, if it has as many bytes.
     const IN_PLACE: &'static [u8] = &[];
@@ -172,6 +173,9 @@ pub static DEPTHWISE_CONV2D_PLANAR: OpDef =
 pub static DEPTHWISE_CONV2D_QUADS: OpDef =
     define::<narrow::QuadDepthwiseConv2d>(DEPTHWISE_CONV2D.id, "depthwise_conv2d_quads");
 
+/// [`CONV_CHAIN`] whose depthwise stages are those of [`DEPTHWISE_CONV2D_PLANAR`].
+pub static CONV_CHAIN_PLANAR: OpDef = define::<conv_chain::ConvChain<i8, true>>(CONV_CHAIN.id, "conv_chain_planar");
+
 /// [`FULLY_CONNECTED`] of one vector.
 pub static FULLY_CONNECTED_VECTOR: OpDef =
     define::<narrow::VectorFullyConnected>(FULLY_CONNECTED.id, "fully_connected_vector");
@@ -184,6 +188,7 @@ pub static FULLY_CONNECTED_SMALL: OpDef =
 /// what it leaves out ([`OpIssue::Narrow`]).
 pub static NARROW: &[&OpDef] = &[
     &CONV2D_DENSE,
+    &CONV_CHAIN_PLANAR,
     &DEPTHWISE_CONV2D_PLANAR,
     &DEPTHWISE_CONV2D_QUADS,
     &FULLY_CONNECTED_SMALL,
@@ -227,6 +232,7 @@ ops! {
     33 lstm Lstm LSTM LSTM_S16,
     34 gru Gru GRU GRU_S16,
     35 rnn Rnn RNN RNN_S16,
+    36 conv_chain ConvChain CONV_CHAIN CONV_CHAIN_S16,
     60 matmul MatMul MATMUL MATMUL_S16,
     61 div Div DIV DIV_S16,
     62 angle Angle ANGLE ANGLE_S16,

@@ -8,6 +8,7 @@ use std::ops::Range;
 use anyhow::Result;
 use ndarray::{ArrayD, IxDyn};
 use teff::fixed::Rounding;
+use teff_tools::convert::Options;
 use teff_tools::ir::{Graph, Kind, Port, ValueId};
 use teff_tools::ops::Op;
 use teff_tools::ops::clamp::Clamp;
@@ -30,12 +31,21 @@ pub struct Case {
     pub samples: Vec<Vec<ArrayD<f32>>>,
     /// See [`teff_tools::convert::Options::keep_int16`].
     pub keep_int16: Vec<String>,
+    /// See [`teff_tools::convert::Options::max_arena`]: in int8, and half as much as in int16.
+    pub max_arena: Option<usize>,
     /// Largest difference between the int8 result and the float graph on the same (dequantized) inputs, in steps of
     /// the output's scale.
     steps: f32,
 }
 
 impl Case {
+    /// How the case is converted.
+    pub fn options(&self, activations: Width) -> Options {
+        let factor = if activations == Width::Int16 { 2 } else { 1 };
+        let max_arena = self.max_arena.map(|len| len * factor);
+        Options { keep_int16: self.keep_int16.clone(), activations, max_arena, ..Options::default() }
+    }
+
     /// Largest difference between the quantized result and the float graph on the same (dequantized) inputs, in steps of
     /// the output's scale.
     ///
@@ -66,6 +76,7 @@ macro_rules! cases {
 cases! {
     conv2d,
     depthwise_conv2d,
+    conv_chain,
     fully_connected,
     max_pool2d,
     avg_pool2d,
@@ -118,6 +129,8 @@ cases! {
     add_tflite,
     avg_pool2d_tflite,
 }
+
+pub use conv_chain::{Layer, chain};
 
 /// The case as a model that was quantized for TensorFlow Lite: input i has the scale 1/(32·(i + 1)),
 /// and the result the given one.
@@ -227,7 +240,7 @@ impl Builder {
             }
         };
         let samples = (0..4).map(|_| shapes.iter().map(&mut sample).collect()).collect();
-        Case { name: name.into(), graph: self.graph, samples, keep_int16: Vec::new(), steps }
+        Case { name: name.into(), graph: self.graph, samples, keep_int16: Vec::new(), max_arena: None, steps }
     }
 }
 

@@ -19,6 +19,7 @@ pub fn conv2d(p: &Conv2d<i8>, operands: Unary<'_, i8>, w: &[i8], scratch: &mut [
 ///
 /// As many windows as the scratch memory holds, up to four, are copied to it, padding filled in; then they are vectors
 /// of a matrix product, to which the rest of the scratch memory goes.
+#[inline(always)]
 pub fn dense_conv2d(p: &Conv2d<i8>, mut operands: Unary<'_, i8>, w: &[i8], scratch: &mut [u8]) -> Option<()> {
     if p.groups != 1 {
         return None;

@@ -1,5 +1,6 @@
 //! Convolutions: int8 or int16 activations × int8 per-channel weights.
 
+pub mod bands;
 pub mod dsp;
 pub mod planar;
 pub mod portable;
