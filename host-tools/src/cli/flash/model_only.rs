@@ -16,7 +16,8 @@ pub(super) fn main(args: &Args, board: &Hardware) -> Result<()> {
     let (signed, public) = signed(args)?;
     let bytes = update::image(&signed, &public, slots).with_context(|| args.model.display().to_string())?;
     let folder = board::repository()?.join("target/flash");
-    let image = folder.join(format!("{}-slots.bin", board.name));
+    // Named by what is in it: two runs at once do not write each other's.
+    let image = folder.join(format!("{}-{:08x}-slots.bin", board.name, teff::crc32(&bytes)));
     let ways = board.flashers.iter().filter_map(|&flasher| {
         let calls = flasher.raw(&image.display().to_string(), slots.address)?;
         Some((flasher, calls))
