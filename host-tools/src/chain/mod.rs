@@ -69,17 +69,12 @@ impl Attempt {
         if fits { (0, 0, fused) } else { (excess, self.plan.arena_len, fused) }
     }
 
-    /// The step of the original program at which most lives.
-    fn fullest(&self) -> usize {
-        let most = self.plan.live_bytes.iter().copied().max().unwrap_or_default();
-        let at = self.plan.live_bytes.iter().position(|&live| live == most).unwrap_or_default();
+    /// The step of the original program, which has so many, at which most lives.
+    fn fullest(&self, steps: usize) -> usize {
+        let most = self.plan.live_bytes.iter().max();
         // Each segment stands where its last step stood.
-        let mut steps = rewrite::kept_steps(self.program.steps.len() + self.fused_away(), &self.segments);
-        steps.nth(at).unwrap_or_default()
-    }
-
-    fn fused_away(&self) -> usize {
-        self.segments.iter().map(|segment| segment.last - segment.first).sum()
+        let mut kept = rewrite::kept_steps(steps, &self.segments).zip(&self.plan.live_bytes);
+        kept.find(|&(_, live)| Some(live) == most).map_or(0, |(step, _)| step)
     }
 }
 
@@ -92,7 +87,7 @@ pub fn fit(program: &Program, limit: usize) -> Result<Fitted> {
     let mut best = Attempt::new(program, Vec::new())?;
     let links = Links::of(program);
     while best.plan.arena_len > limit {
-        let fullest = best.fullest();
+        let fullest = best.fullest(program.steps.len());
         let mut better: Option<Attempt> = None;
         for segment in links.segments_with(fullest, MAX_STAGES) {
             // What it touches it replaces.

@@ -2,12 +2,13 @@
 
 use anyhow::{Context, Result};
 use teff::format::layout::ALIGNMENT;
-use teff::kernels::conv::{self, Window, bands};
+use teff::kernels::conv::{Window, bands};
 use teff::ops::{CONV_CHAIN, CONV_CHAIN_S16, CONV2D, DEPTHWISE_CONV2D, FULLY_CONNECTED, S16};
 use teff::ops::{conv_chain, conv2d, fully_connected};
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::Segment;
+use crate::ops::conv2d::wished_scratch;
 use crate::program::{Content, Program, StepSpec, TensorId, TensorSpec};
 
 /// Which steps can stand in one chain.
@@ -86,15 +87,7 @@ impl Stage {
             (1, [_, _]) if [in_h, in_w] == [out_h, out_w] => [1, 1],
             _ => return None,
         };
-        let [top, left, _, _] = params.pad;
-        let window = Window {
-            input: [in_h, in_w],
-            output: [out_h, out_w],
-            kernel,
-            stride: params.stride.map(usize::from),
-            dilation: params.dilation.map(usize::from),
-            pad: [top.into(), left.into()],
-        };
+        let window = params.window([in_h, in_w], [out_h, out_w], kernel);
         let stage = Self { input, output, params, window, is_wide };
         let fits = stage.geometry(program, 1).touches_image() && out_h.max(out_w) <= usize::from(u16::MAX);
         fits.then_some(stage)
@@ -110,13 +103,8 @@ impl Stage {
         if self.is_wide {
             return None;
         }
-        let band = self.window.band(&(0..rows));
-        let channels = |tensor: TensorId| program.tensors[tensor.0].shape[3];
-        match self.params.groups {
-            0 if !conv::planar::applies(&band, channels(self.output) / channels(self.input)) => None,
-            0 => conv::planar::wished_scratch(&band),
-            _ => conv::wished_scratch(self.window.kernel.iter().product::<usize>() * channels(self.input)),
-        }
+        let channels = [self.input, self.output].map(|tensor| program.tensors[tensor.0].shape[3]);
+        wished_scratch(&self.params, &self.window.band(&(0..rows)), channels)
     }
 }
 

@@ -211,30 +211,30 @@ impl Lower for Conv2d {
         cx.step(op, &[x, w, bias, mult, shift], &params)?;
         let [batch, in_h, in_w, _] = nhwc("Conv2d", cx.shape(0)?)?;
         let [_, out_h, out_w, out_channels] = nhwc("Conv2d", cx.out_shape())?;
-        let [top, left, _, _] = self.pad;
-        let window = conv::Window {
-            input: [in_h, in_w],
-            output: [out_h, out_w],
-            kernel: self.kernel,
-            stride: self.stride,
-            dilation: self.dilation,
-            pad: [top, left],
-        };
+        let window = params.window([in_h, in_w], [out_h, out_w], self.kernel);
         if depthwise {
-            let multiplier = out_channels / in_channels;
-            if !conv::planar::applies_in_place(&window, multiplier) {
+            if !conv::planar::applies_in_place(&window, out_channels / in_channels) {
                 cx.keep_apart();
-            }
-            if conv::planar::applies(&window, multiplier) {
-                cx.wish_scratch(conv::planar::wished_scratch(&window));
             }
         } else {
             cx.may_overlap(conv::overlap(batch, &window, in_channels, out_channels));
-            if self.groups == 1 {
-                cx.wish_scratch(conv::wished_scratch(per_filter));
-            }
         }
+        cx.wish_scratch(wished_scratch(&params, &window, [in_channels, out_channels]));
         Ok(())
+    }
+}
+
+/// Bytes of scratch memory with which an int8 convolution of so many input and output channels is fastest, where that is more than
+/// it needs.
+pub(crate) fn wished_scratch(
+    params: &conv2d::Params,
+    window: &conv::Window,
+    [in_channels, out_channels]: [usize; 2],
+) -> Option<usize> {
+    match params.groups {
+        0 if conv::planar::applies(window, out_channels / in_channels) => conv::planar::wished_scratch(window),
+        1 => conv::wished_scratch(window.kernel.iter().product::<usize>() * in_channels),
+        _ => None,
     }
 }
 

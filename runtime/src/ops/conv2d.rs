@@ -14,6 +14,7 @@ use super::{Limits, Operator, threads};
 use crate::arch::Products;
 use crate::exec::{Frame, RunError};
 use crate::format::{OpIssue, StepView};
+use crate::kernels::conv::Window;
 use crate::kernels::{Unary, conv};
 
 /// Parameters in the file.
@@ -36,6 +37,16 @@ pub struct Params {
 
 /// The operator.
 pub struct Conv2d<E>(PhantomData<E>);
+
+impl Params {
+    /// The window over images of this height and width.
+    #[inline(always)]
+    pub fn window(&self, input: [usize; 2], output: [usize; 2], kernel: [usize; 2]) -> Window {
+        let Self { stride, dilation, pad: [top, left, _, _], .. } = *self;
+        let [stride, dilation] = [stride, dilation].map(|steps| steps.map(usize::from));
+        Window { input, output, kernel, stride, dilation, pad: [top.into(), left.into()] }
+    }
+}
 
 impl<E: Products> Operator for Conv2d<E> {
     type Params = Params;

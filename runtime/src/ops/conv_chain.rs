@@ -7,6 +7,8 @@
 //! Order of the bands: [`crate::kernels::conv::bands`].
 
 use core::marker::PhantomData;
+use core::mem;
+use core::ops::Range;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -63,6 +65,22 @@ fn layer<'p>(step: &StepView<'_>, stages: &'p [Stage], index: usize) -> Option<L
     Some(Layer { params, input, output, zero_points: [read_zero, zero_point], weights: weights(index) })
 }
 
+/// The stage of a band as a layer over whole images, as its kernel computes the band alone, and the rows of its input that it reads.
+type Prepared<'m, 'p, E> = (Layer<'p>, Kernel<'m, E>, Range<usize>);
+
+fn prepared<'m, 'p, E: Products>(
+    step: &StepView<'m>,
+    stages: &'p [Stage],
+    band: &Band,
+) -> Option<Prepared<'m, 'p, E>> {
+    let layer = layer(step, stages, band.stage)?;
+    let mut kernel = Kernel::of(step, &layer)?;
+    let window = kernel.window();
+    let read = window.rows_under(&band.output);
+    *window = window.band(&band.output);
+    Some((layer, kernel, read))
+}
+
 /// A stage as kernels take it.
 enum Kernel<'m, E> {
     Dense(Conv2d<'m, E>),
@@ -116,8 +134,6 @@ struct Chain {
     stages: [bands::Stage; MAX_STAGES],
     /// See [`bands::buffers`].
     buffers: [usize; MAX_STAGES + 1],
-    /// The row of each stage's input with which its buffer begins.
-    first_rows: [usize; MAX_STAGES + 1],
     len: usize,
 }
 
@@ -135,7 +151,7 @@ impl Chain {
             *geometry.get_mut(index)? = bands::Stage { window: layer.window(step)?, rows: stage.rows.into(), in_row };
         }
         let buffers = bands::buffers(geometry.get(..stages.len())?, ALIGNMENT / size_of::<E>())?;
-        Some(Self { stages: geometry, buffers, first_rows: [0; MAX_STAGES + 1], len: stages.len() })
+        Some(Self { stages: geometry, buffers, len: stages.len() })
     }
 
     fn stages(&self) -> &[bands::Stage] {
@@ -183,12 +199,12 @@ impl<E: Products, const PLANAR: bool> Operator for ConvChain<E, PLANAR> {
     fn run(frame: &mut Frame<'_, '_>, stages: &[Stage]) -> Result<(), RunError> {
         let error = frame.inconsistent();
         let step = frame.step();
-        let mut chain = frame.expect(Chain::new::<E>(step, stages))?;
+        let chain = frame.expect(Chain::new::<E>(step, stages))?;
         let (mut operands, scratch) = frame.overlapping_with_scratch::<E>()?;
-        let geometry = chain.stages;
-        let geometry = geometry.get(..stages.len()).ok_or(error)?;
-        for band in Bands::new(geometry) {
-            run_band::<E, PLANAR>(step, stages, &mut chain, &band, &mut operands, scratch).ok_or(error)?;
+        let mut first_rows = [0; MAX_STAGES];
+        for band in Bands::new(chain.stages()) {
+            let rows = (&chain, &mut first_rows);
+            run_band::<E, PLANAR>(step, stages, rows, &band, &mut operands, scratch).ok_or(error)?;
         }
         Ok(())
     }
@@ -198,29 +214,23 @@ impl<E: Products, const PLANAR: bool> Operator for ConvChain<E, PLANAR> {
 fn scratch_len<E: Products>(step: &StepView<'_>, stages: &[Stage], chain: &Chain) -> Option<usize> {
     let mut most = 0;
     for band in Bands::new(chain.stages()) {
-        let mut kernel = Kernel::<E>::of(step, &layer(step, stages, band.stage)?)?;
-        let window = kernel.window();
-        *window = window.band(&band.output);
+        let (_, kernel, _) = prepared::<E>(step, stages, &band)?;
         most = most.max(kernel.scratch_len()?);
     }
     chain.rows_len::<E>()?.checked_add(most)
 }
 
-/// Computes a band.
+/// Computes a band. `first_rows` are the rows of the stages' inputs with which their buffers begin.
 fn run_band<E: Products, const PLANAR: bool>(
     step: &StepView<'_>,
     stages: &[Stage],
-    chain: &mut Chain,
+    (chain, first_rows): (&Chain, &mut [usize; MAX_STAGES]),
     band: &Band,
     operands: &mut Unary<'_, E>,
     scratch: &mut [u8],
 ) -> Option<()> {
     let &Band { stage, ref output, kept_from } = band;
-    let layer = layer(step, stages, stage)?;
-    let mut kernel = Kernel::<E>::of(step, &layer)?;
-    let window = kernel.window();
-    let read = window.rows_under(output);
-    *window = window.band(output);
+    let (layer, kernel, read) = prepared::<E>(step, stages, band)?;
     let w = step.constant(layer.weights)?;
     let ([_, _, in_w, in_c], [_, _, out_w, out_c]) = (layer.input, layer.output);
     let (in_row, out_row) = (in_w.checked_mul(in_c)?, out_w.checked_mul(out_c)?);
@@ -234,11 +244,12 @@ fn run_band<E: Products, const PLANAR: bool>(
         _ if is_last => (before.get(start..)?, operands.y()),
         _ => (before.get(start..)?, after),
     };
-    let x = x.get(read.start.checked_sub(*chain.first_rows.get(stage)?)?.checked_mul(in_row)?..)?.get(..read.len().checked_mul(in_row)?)?;
+    let from = read.start.checked_sub(*first_rows.get(stage)?)?.checked_mul(in_row)?;
+    let x = x.get(from..)?.get(..read.len().checked_mul(in_row)?)?;
     let y_first = match is_last {
         true => 0,
         false => {
-            let first = core::mem::replace(chain.first_rows.get_mut(stage + 1)?, kept_from);
+            let first = mem::replace(first_rows.get_mut(stage + 1)?, kept_from);
             drop_rows(y, kept_from.checked_sub(first)?, output.start.checked_sub(kept_from)?, out_row)?;
             kept_from
         }

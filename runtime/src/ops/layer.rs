@@ -54,16 +54,8 @@ impl<'p> Layer<'p> {
 
     #[inline(always)]
     fn window_of(&self, kernel: [usize; 2]) -> Window {
-        let Params { stride, dilation, pad: [top, left, _, _], .. } = *self.params;
         let ([_, in_h, in_w, _], [_, out_h, out_w, _]) = (self.input, self.output);
-        Window {
-            input: [in_h, in_w],
-            output: [out_h, out_w],
-            kernel,
-            stride: stride.map(usize::from),
-            dilation: dilation.map(usize::from),
-            pad: [top.into(), left.into()],
-        }
+        self.params.window([in_h, in_w], [out_h, out_w], kernel)
     }
 
     /// The kernel's parameters of a convolution that is not depthwise.
