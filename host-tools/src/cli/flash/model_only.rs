@@ -4,7 +4,9 @@ use std::fmt::Write;
 use std::fs;
 
 use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
 
+use super::super::convert::hex;
 use super::super::output::{print, write_atomically};
 use super::super::teff_file::TeffFile;
 use super::{Args, call, command, slots_of};
@@ -16,8 +18,10 @@ pub(super) fn main(args: &Args, board: &Hardware) -> Result<()> {
     let (signed, public) = signed(args)?;
     let bytes = update::image(&signed, &public, slots).with_context(|| args.model.display().to_string())?;
     let folder = board::repository()?.join("target/flash");
-    // Named by what is in it: two runs at once do not write each other's.
-    let image = folder.join(format!("{}-{:08x}-slots.bin", board.name, teff::crc32(&bytes)));
+    // Named by what is in it: two runs at once do not write each other's. The CRC-32 of a header that ends with its own CRC-32 would be
+    // the same for all.
+    let digest = hex(&Sha256::digest(&bytes));
+    let image = folder.join(format!("{}-{digest:.16}-slots.bin", board.name));
     let ways = board.flashers.iter().filter_map(|&flasher| {
         let calls = flasher.raw(&image.display().to_string(), slots.address)?;
         Some((flasher, calls))
