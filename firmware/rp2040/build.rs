@@ -7,6 +7,6 @@ fn main() {
     }
     // After the script whose sections it speaks of.
     if cfg!(feature = "slots") {
-        teff_build::slots(teff_build::Slots { address: 0x1010_0000, len: 1 << 20, ram: 192 << 10 });
+        teff_build::slots(teff_build::Slots { address: 0x1010_0000, len: 1 << 20, ram: 192 << 10, linked: true });
     }
 }

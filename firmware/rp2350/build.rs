@@ -8,4 +8,8 @@ fn main() {
     for script in [memory, "-Tlink.x", "-Tdefmt.x"] {
         println!("cargo::rustc-link-arg-bins={script}");
     }
+    // After the script whose sections it speaks of.
+    if cfg!(feature = "slots") {
+        teff_build::slots(teff_build::Slots { address: 0x1020_0000, len: 2 << 20, ram: 448 << 10, linked: true });
+    }
 }

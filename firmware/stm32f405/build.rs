@@ -7,6 +7,6 @@ fn main() {
     }
     // After the script whose sections it speaks of.
     if cfg!(feature = "slots") {
-        teff_build::slots(teff_build::Slots { address: 0x0804_0000, len: 768 << 10, ram: 96 << 10 });
+        teff_build::slots(teff_build::Slots { address: 0x0804_0000, len: 768 << 10, ram: 96 << 10, linked: true });
     }
 }

@@ -5,15 +5,130 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use toml_edit::{DocumentMut, Item, value};
+use toml_edit::{Array, DocumentMut, Item, value};
 
-use crate::board::{App, Hardware, repository};
+use crate::board::{App, BOARDS, Board, Emulator, HARDWARE, Hardware, hardware_by_name, repository};
 
 /// The files of a project: their paths within it, and their bytes.
 pub type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 /// The name of the model in the project.
 pub const MODEL: &str = "model.teff";
+
+/// What a project can be made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Template {
+    /// A board.
+    Hardware(&'static Hardware),
+    /// A board that QEMU emulates: its programs read and write files of the PC.
+    Emulated(&'static Board),
+}
+
+impl Template {
+    /// All of them: boards, and those that are there in QEMU only.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let only_emulated = BOARDS
+            .iter()
+            .filter(|board| hardware_by_name(board.name).is_none() && matches!(board.emulator, Emulator::Qemu { .. }));
+        HARDWARE.iter().map(Self::Hardware).chain(only_emulated.map(Self::Emulated))
+    }
+
+    /// That of this name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::all().find(|template| template.name() == name)
+    }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hardware(board) => board.name,
+            Self::Emulated(board) => board.name,
+        }
+    }
+
+    /// What it is, for a person.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Hardware(board) => board.description,
+            Self::Emulated(board) => board.description,
+        }
+    }
+
+    /// What Cargo builds for.
+    pub const fn target(self) -> &'static str {
+        match self {
+            Self::Hardware(board) => board.target,
+            Self::Emulated(board) => board.target,
+        }
+    }
+
+    /// Bytes of flash and of RAM.
+    pub const fn memories(self) -> [u64; 2] {
+        match self {
+            Self::Hardware(board) => [board.flash, board.ram],
+            Self::Emulated(board) => [board.flash, board.ram],
+        }
+    }
+
+    fn folder(self) -> Result<PathBuf> {
+        let folder = match self {
+            Self::Hardware(board) => board.folder,
+            Self::Emulated(board) => board.folder,
+        };
+        Ok(repository()?.join(folder))
+    }
+
+    /// The source of the program that runs `app`.
+    fn source(self, app: App) -> Result<PathBuf> {
+        let source = self.folder()?.join("src");
+        match (self, app) {
+            (Self::Hardware(board), _) => board.program(app).map(|_| ())?,
+            (Self::Emulated(_), App::Digits) => (),
+            (Self::Emulated(board), _) => {
+                let source = source.join("bin").join(app.name()).with_extension("rs");
+                ensure!(source.exists(), "the firmware for {} has no application {}", board.description, app.name());
+                return Ok(source);
+            }
+        }
+        let name = if app == App::Digits { "main" } else { app.name() };
+        Ok(source.join(name).with_extension("rs"))
+    }
+
+    /// The command that runs a program there, which Cargo adds; as the board's crate has it, where that is `None`.
+    fn runner(self) -> Option<Vec<&'static str>> {
+        let Self::Emulated(Board { emulator: Emulator::Qemu { program, machine }, .. }) = self else { return None };
+        let rest = [
+            "-nographic",
+            "-monitor",
+            "none",
+            "-serial",
+            "none",
+            "-semihosting-config",
+            "enable=on,target=native,arg=frames.bin,arg=outputs.bin",
+            "-kernel",
+        ];
+        Some([*program].into_iter().chain(machine.iter().copied()).chain(rest).collect())
+    }
+
+    /// What a person must know to run the program.
+    fn hints(self) -> String {
+        match self {
+            Self::Hardware(board) => {
+                let tools = board.flashers.iter().map(|f| format!("* {}: {}\n", f.program(), f.install()));
+                format!(
+                    "The last builds it, writes it to the board and starts it, with the runner in `.cargo/config.toml`. It \
+                     needs one of\n\n{}",
+                    tools.collect::<String>()
+                )
+            }
+            Self::Emulated(_) => "The last builds it and runs it in QEMU, with the runner in `.cargo/config.toml`: it reads \
+                                  `frames.bin` in this folder,\nthe bytes of the model's inputs, and writes \
+                                  `outputs.bin`. Its log is defmt on standard output, for `defmt-print`:\n`cargo run \
+                                  --release | defmt-print -e target/TARGET/release/NAME` (`cargo install defmt-print`).\n"
+                .to_string(),
+        }
+    }
+}
 
 /// The files of a project of this name for `app` on `board`, with `model`, the bytes of a `.teff`.
 ///
@@ -22,28 +137,20 @@ pub const MODEL: &str = "model.teff";
 ///
 /// # Errors
 /// If `name` is no name for a package, the board has no such application, or the repository is not there or not as expected.
-pub fn files(board: &Hardware, app: App, name: &str, model: &[u8]) -> Result<Files> {
+pub fn files(board: Template, app: App, name: &str, model: &[u8]) -> Result<Files> {
     ensure!(is_package_name(name), "{name:?} is no name for a package: letters, digits, - and _, a letter first");
-    board.program(app)?;
-    let template = repository()?.join(board.folder);
+    let source = board.source(app)?;
+    let template = board.folder()?;
     let mut files = Files::new();
-    let entries = fs::read_dir(&template).with_context(|| format!("cannot read {}", template.display()))?;
-    for entry in entries {
-        let path = PathBuf::from(entry?.file_name());
-        if template.join(&path).is_file() {
-            files.insert(path.clone(), read(&template.join(path))?);
-        }
-    }
-    let main = match app {
-        App::Digits => "main",
-        _ => app.name(),
-    };
-    let main = text(&template.join(format!("src/{main}.rs")))?;
+    add_all(&mut files, &template, Path::new(""))?;
+    let main = text(&source)?;
     for module in modules(&main) {
         let path = Path::new("src").join(format!("{module}.rs"));
         files.insert(path.clone(), read(&template.join(path))?);
     }
-    files.insert("src/main.rs".into(), main.into_bytes());
+    // Programs in src/bin find the modules beside main.rs by their paths.
+    let main = main.lines().filter(|line| !line.starts_with("#[path = \"../")).map(|line| format!("{line}\n"));
+    files.insert("src/main.rs".into(), main.collect::<String>().into_bytes());
     let manifest = text(&template.join("Cargo.toml"))?;
     files.insert("Cargo.toml".into(), self::manifest(&manifest, &template, name, board)?.into_bytes());
     let config = text(&template.join(".cargo/config.toml"))?;
@@ -54,6 +161,21 @@ pub fn files(board: &Hardware, app: App, name: &str, model: &[u8]) -> Result<Fil
     files.insert(".gitignore".into(), b"/target\n".to_vec());
     files.insert("README.md".into(), readme(board, name).into_bytes());
     Ok(files)
+}
+
+/// The files of the crate in `template`, in its folder `within` and those below it, but for sources and what is built.
+fn add_all(files: &mut Files, template: &Path, within: &Path) -> Result<()> {
+    let folder = template.join(within);
+    for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let entry = entry?;
+        let path = within.join(entry.file_name());
+        if entry.path().is_file() {
+            files.insert(path, read(&entry.path())?);
+        } else if ![".cargo", "src", "target"].map(Path::new).contains(&path.as_path()) {
+            add_all(files, template, &path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes `files` to a new folder: all of them, or nothing.
@@ -87,17 +209,18 @@ fn modules(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The manifest: another name, paths from anywhere, one program.
-fn manifest(text: &str, template: &Path, name: &str, board: &Hardware) -> Result<String> {
+fn manifest(text: &str, template: &Path, name: &str, board: Template) -> Result<String> {
     let mut manifest: DocumentMut = text.parse().context("the board's Cargo.toml")?;
     let package = &mut manifest["package"];
     package["name"] = value(name);
-    package["description"] = value(format!("A Teff model on {}", board.description));
+    package["description"] = value(format!("A Teff model on {}", board.description()));
     if let Some(package) = package.as_table_like_mut() {
         package.remove("default-run");
     }
     manifest.remove("bin");
-    if let Some(dependencies) = manifest["dependencies"].as_table_like_mut() {
-        // What emulators give in place of the board.
+    // What emulators give in place of the board.
+    let emulated = matches!(board, Template::Emulated(_));
+    if let Some(dependencies) = manifest["dependencies"].as_table_like_mut().filter(|_| !emulated) {
         dependencies.remove("teff-semihost");
     }
     for table in ["dependencies", "build-dependencies"] {
@@ -109,7 +232,7 @@ fn manifest(text: &str, template: &Path, name: &str, board: &Hardware) -> Result
             dependency["path"] = value(path.to_str().context("the repository's path is no text")?);
         }
     }
-    if let Some(features) = manifest["features"].as_table_like_mut() {
+    if let Some(features) = manifest["features"].as_table_like_mut().filter(|_| !emulated) {
         for (_, feature) in features.iter_mut() {
             if let Some(parts) = feature.as_array_mut() {
                 parts.retain(|part| part.as_str().is_none_or(|part| !part.starts_with("teff-semihost/")));
@@ -119,10 +242,13 @@ fn manifest(text: &str, template: &Path, name: &str, board: &Hardware) -> Result
     Ok(manifest.to_string())
 }
 
-/// Cargo's configuration: what it builds for without being told.
-fn config(text: &str, board: &Hardware) -> Result<String> {
+/// Cargo's configuration: what it builds for without being told, and what runs it.
+fn config(text: &str, board: Template) -> Result<String> {
     let mut config: DocumentMut = text.parse().context("the board's .cargo/config.toml")?;
-    config["build"]["target"] = value(board.target);
+    config["build"]["target"] = value(board.target());
+    if let Some(runner) = board.runner() {
+        config["target"][board.target()]["runner"] = value(runner.into_iter().collect::<Array>());
+    }
     Ok(config.to_string())
 }
 
@@ -133,28 +259,22 @@ fn build_script(text: &str) -> Result<String> {
     Ok(text.replace(CALL, &format!("teff_build::firmware_of({MODEL:?}, ")))
 }
 
-fn readme(board: &Hardware, name: &str) -> String {
-    let tools: Vec<_> =
-        board.flashers.iter().map(|flasher| format!("* {}: {}", flasher.program(), flasher.install())).collect();
+fn readme(board: Template, name: &str) -> String {
+    let (target, hints) = (board.target(), board.hints().replace("TARGET", board.target()).replace("NAME", name));
     format!(
         "# {name}
 
 A firmware for {} with the model in `{MODEL}`, made by `teff new`.
 
-    rustup target add {}
+    rustup target add {target}
     cargo build --release
     cargo run --release
 
-The last builds it, writes it to the board and starts it, with the runner in `.cargo/config.toml`. It needs one of
-
-{}
-
-`src/main.rs` sets up clocks and pins and calls the application; its head says which pins. `build.rs` gives the model's
-share of the memories: the build stops if the model does not fit. Replace `{MODEL}` and build again to change the model.
+{hints}
+`src/main.rs` sets up the board and calls the application; its head says what is where. `build.rs` gives the model's share of
+the memories: the build stops if the model does not fit. Replace `{MODEL}` and build again to change the model.
 ",
-        board.description,
-        board.target,
-        tools.join("\n")
+        board.description(),
     )
 }
 
@@ -169,33 +289,42 @@ fn text(path: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::board::HARDWARE;
 
     #[test]
     fn a_project_stands_on_its_own() {
-        for (board, app) in HARDWARE.iter().flat_map(|board| board.apps.iter().map(move |&app| (board, app))) {
+        let apps = [App::Digits, App::Keyword, App::Storyteller, App::Vibration];
+        let all = Template::all().flat_map(|board| apps.map(|app| (board, app)));
+        let mut made = 0;
+        for (board, app) in all.filter(|&(board, app)| board.source(app).is_ok()) {
+            made += 1;
             let files = files(board, app, "my-app", b"model").expect("a project");
             let of = |path: &str| String::from_utf8(files[Path::new(path)].clone()).expect("text");
             let manifest: DocumentMut = of("Cargo.toml").parse().expect("TOML");
             assert_eq!(manifest["package"]["name"].as_str(), Some("my-app"));
-            let paths = ["teff", "teff-app", "teff-probe"].map(|name| manifest["dependencies"][name]["path"].as_str());
+            let emulated = matches!(board, Template::Emulated(_));
+            let support = if emulated { "teff-semihost" } else { "teff-probe" };
+            let paths = ["teff", "teff-app", support].map(|name| manifest["dependencies"][name]["path"].as_str());
             assert!(paths.iter().all(|path| path.is_some_and(|path| Path::new(path).is_absolute())), "{paths:?}");
-            assert!(!of("Cargo.toml").contains("semihost"), "{}: what emulators give is left out", board.name);
-            assert!(of("build.rs").contains("teff_build::firmware_of(\"model.teff\", teff_build::Budget"));
-            assert!(of(".cargo/config.toml").contains(&format!("target = \"{}\"", board.target)));
-            let call = if app == App::Digits { "teff_probe::run(".into() } else { format!("{}::run(", app.name()) };
-            assert!(of("src/main.rs").contains(&call), "{} {}", board.name, app.name());
+            assert_eq!(of("Cargo.toml").contains("semihost"), emulated, "{}: what emulators give", board.name());
+            assert!(of("build.rs").contains("teff_build::firmware_of(\"model.teff\", "));
+            let config = of(".cargo/config.toml");
+            assert!(config.contains(&format!("target = \"{}\"", board.target())));
+            assert!(!emulated || config.contains("\"-kernel\""), "{}", board.name());
+            let main = of("src/main.rs");
+            let calls = [format!("{}::run", app.name()), "teff_probe::run(".into(), "teff_semihost::run".into()];
+            assert!(calls.iter().any(|call| main.contains(call)), "{} {}", board.name(), app.name());
             let sources = files.keys().filter(|path| path.starts_with("src")).count();
-            assert_eq!(sources, 1 + modules(&of("src/main.rs")).count(), "{} {}", board.name, app.name());
-            assert!(files.keys().all(|path| !path.starts_with("src/bin")), "{}", board.name);
+            assert_eq!(sources, 1 + modules(&main).count(), "{} {}", board.name(), app.name());
+            assert!(!main.contains("../") && files.keys().all(|path| !path.starts_with("src/bin")), "{}", board.name());
             assert_eq!(files[Path::new(MODEL)], b"model");
         }
+        assert!(made > Template::all().count());
     }
 
     #[test]
     fn names_that_cargo_refuses_are_refused() {
         for name in ["", "1st", "a b", "ä", "a/b", "-a"] {
-            let error = files(&HARDWARE[0], App::Digits, name, b"").expect_err(name).to_string();
+            let error = files(Template::Hardware(&HARDWARE[0]), App::Digits, name, b"").expect_err(name).to_string();
             assert!(error.contains("is no name for a package"), "{error}");
         }
     }

@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod cases;
 pub mod mlperf;
+pub mod recorder;
 pub mod run;
 pub mod surgery;
 

@@ -11,17 +11,19 @@ use teff_tools::aligned::AlignedBytes;
 use teff_tools::convert::{Options, convert};
 use teff_tools::{import, passes};
 
-/// Key, and name of the model.
-pub const MODELS: [(&str, &str); 9] = [
-    ("kws", "kws_ref_model_float32"),
-    ("vww", "vww_96_float32"),
-    ("ic", "pretrainedResnet_float32"),
-    ("ad", "ad01_float32"),
-    ("sww", "str_ww_ref_model_float32"),
-    ("vww-int8", "vww_96_int8_qdq"),
-    ("ic-int8", "pretrainedResnet_int8_qdq"),
-    ("sww-int8", "str_ww_ref_model_int8_qdq"),
-    ("vww-32k", "vww_96_float32"),
+/// Key, and file of the model.
+pub const MODELS: [(&str, &str); 11] = [
+    ("kws", "kws_ref_model_float32.onnx"),
+    ("vww", "vww_96_float32.onnx"),
+    ("ic", "pretrainedResnet_float32.onnx"),
+    ("ad", "ad01_float32.onnx"),
+    ("sww", "str_ww_ref_model_float32.onnx"),
+    ("kws-int8", "kws_ref_model.tflite"),
+    ("vww-int8", "vww_96_int8.tflite"),
+    ("ic-int8", "pretrainedResnet_quant.tflite"),
+    ("ad-int8", "ad01_int8.tflite"),
+    ("sww-int8", "str_ww_ref_model.tflite"),
+    ("vww-32k", "vww_96_float32.onnx"),
 ];
 
 /// The model as the converter makes it; a number behind its key is the most KB of arena.
@@ -37,7 +39,7 @@ pub fn converted(folder: &Path, key: &str, name: &str) -> AlignedBytes {
 /// If there is no plan with one so small.
 pub fn within(folder: &Path, key: &str, name: &str, max_arena: Option<usize>) -> Result<AlignedBytes> {
     let options = Options { max_arena, ..Options::default() };
-    let path = folder.join(format!("{name}.onnx"));
+    let path = folder.join(name);
     let mut graph = import::load(&path, &import::Options::default()).expect("the model is read");
     passes::run(&mut graph).expect("the passes run");
     if key.ends_with("-int8") {

@@ -19,15 +19,16 @@ use teff_app::digits::Embedded;
 use teff_app::spectra;
 use teff_app::storyteller::{self, Settings};
 use teff_tests::cases::{self, Case};
+use teff_tests::recorder::Recorder;
 use teff_tests::{available, budget, golden, root, slow};
 use teff_tools::aligned::AlignedBytes;
-use teff_tools::board::{self, App, Board, Elf, Emulator, Hardware, Kind, linux};
+use teff_tools::board::{self, App, Board, BoardRun, Elf, Emulator, Hardware, Kind, linux};
 use teff_tools::compare::{Emulated, compare};
 use teff_tools::convert;
 use teff_tools::line::Patience;
-use teff_tools::project;
+use teff_tools::project::{self, Template};
 use teff_tools::quantize::Width;
-use teff_tools::update;
+use teff_tools::update::{self, Slots};
 use tempfile::TempDir;
 
 /// How many of the test images are run.
@@ -127,7 +128,7 @@ fn hardware() {
             application_fits(board, app);
         }
         // A project of another application where there is one: that of the first differs in the name of its source only.
-        new_project_builds(board, board.apps[board.apps.len() - 1]);
+        new_project_builds(Template::Hardware(board), board.apps[board.apps.len() - 1]);
         if board.slots.is_some() {
             keeps_out_of_its_slots(board);
         }
@@ -167,7 +168,7 @@ fn keeps_out_of_its_slots(board: &Hardware) {
 }
 
 /// What `teff new` writes builds, in another folder, with the model that was given.
-fn new_project_builds(board: &Hardware, app: App) {
+fn new_project_builds(board: Template, app: App) -> Elf {
     let folder = tempfile::tempdir().expect("a folder");
     let project_folder = folder.path().join("my-app");
     let model = fs::read(model_of(app)).expect("the shipped model");
@@ -178,10 +179,27 @@ fn new_project_builds(board: &Hardware, app: App) {
     // The dependencies are those of the board's crate, and were built there.
     cargo.env("CARGO_TARGET_DIR", root().join("target")).env_remove("TEFF_MODEL");
     let done = cargo.output().expect("cargo runs");
-    assert!(done.status.success(), "{}: {}", board.name, String::from_utf8_lossy(&done.stderr));
-    let program = root().join("target").join(board.target).join("release/my-app");
-    let program = fs::read(program).expect("the firmware");
-    assert!(program.windows(model.len()).any(|window| window == model), "{}: the model is not in it", board.name);
+    assert!(done.status.success(), "{}: {}", board.name(), String::from_utf8_lossy(&done.stderr));
+    let program = root().join("target").join(board.target()).join("release/my-app");
+    let program = Elf::parse(fs::read(program).expect("the firmware")).expect("an ELF file");
+    let holds = program.bytes().windows(model.len()).any(|window| window == model);
+    assert!(holds, "{}: the model is not in it", board.name());
+    program
+}
+
+/// A project for a board that is there in QEMU only builds too, and its program gives the bits of the PC.
+#[test]
+fn new_projects_run_in_qemu() {
+    let (frames, expected) = workload_of(&model_of(App::Digits));
+    for template in Template::all() {
+        let Template::Emulated(board) = template else { continue };
+        if !available(&format!("a new project for {}", board.name), board::availability(board)) {
+            continue;
+        }
+        let program = new_project_builds(template, App::Digits);
+        let run = board::run(board, &program, &frames[..PIXELS]).unwrap_or_else(|error| panic!("{error:#}"));
+        assert_same(board.name, &run.outputs, &expected[..CLASSES]);
+    }
 }
 
 #[test]
@@ -418,67 +436,147 @@ fn a_model_is_pushed_to_a_board_and_runs() {
 
 #[test]
 fn a_model_in_a_slot_runs_on_the_nrf52840() {
-    model_in_a_slot("nrf52840-dk", 0);
+    let Some(board) = WithSlots::build("nrf52840-dk", 0, "a model in a slot") else { return };
+    board.runs_what_is_signed();
+}
+
+#[test]
+fn a_model_is_pushed_to_the_nrf52840_while_it_runs() {
+    let Some(board) = WithSlots::build("nrf52840-dk", 0, "pushing a model to") else { return };
+    board.takes_what_is_pushed();
 }
 
 /// Here the firmware marks the model through functions of the boot ROM, while which nothing may come from the flash:
 /// `tests/emulators/rp2040.mjs` sees to it.
 #[test]
 fn a_model_in_a_slot_runs_on_the_rp2040() {
-    model_in_a_slot("rp2040", 0x1000_0000);
+    let Some(board) = WithSlots::build("rp2040", 0x1000_0000, "a model in a slot") else { return };
+    board.runs_what_is_signed();
 }
 
-/// A board whose flash begins at `flash` verifies the signature of a model in its slots, runs its self-test, marks it and runs
-/// it, in place of the firmware's own.
-fn model_in_a_slot(name: &str, flash: usize) {
-    let what = format!("a model in a slot of {name}");
-    let emulated = board(name);
-    if !slow(&what) || !available(&what, board::availability(emulated)) {
-        return;
+#[test]
+fn a_model_is_pushed_to_the_rp2040_while_it_runs() {
+    let Some(board) = WithSlots::build("rp2040", 0x1000_0000, "pushing a model to") else { return };
+    board.takes_what_is_pushed();
+}
+
+/// An emulated board with a firmware that runs the models of its slots.
+struct WithSlots {
+    board: &'static Board,
+    slots: Slots,
+    /// Where they begin in the flash.
+    offset: usize,
+    firmware: Elf,
+}
+
+impl WithSlots {
+    /// The key that the firmware trusts.
+    const KEY: [u8; 32] = [5; 32];
+
+    /// A board whose flash begins at `flash`; none, with a word of why, where it cannot be had.
+    fn build(name: &str, flash: usize, what: &str) -> Option<Self> {
+        let (what, board) = (format!("{what} {name}"), board(name));
+        if !slow(&what) || !available(&what, board::availability(board)) {
+            return None;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = folder.path().join("key.pub");
+        fs::write(&key, update::key::public_text(&SigningKey::from_bytes(&Self::KEY))).expect("a file");
+        let hardware = board::hardware_by_name(name).expect("it is in the table");
+        let firmware = board::build_hardware(hardware, App::Digits, &model(), Kind::Slots(&key))
+            .unwrap_or_else(|error| panic!("{error:#}"));
+        let slots = hardware.slots.expect("it has slots");
+        Some(Self { board, slots, offset: slots.address as usize - flash, firmware })
     }
-    let folder = tempfile::tempdir().expect("a folder");
-    let key = folder.path().join("key.pub");
-    let signing = SigningKey::from_bytes(&[5; 32]);
-    fs::write(&key, update::key::public_text(&signing)).expect("a file");
-    let hardware = board::hardware_by_name(name).expect("it is in the table");
-    let firmware = board::build_hardware(hardware, App::Digits, &model(), Kind::Slots(&key))
-        .unwrap_or_else(|error| panic!("{error:#}"));
 
-    // Another model, with the same operators.
-    let other = root().join("models/lightcnn-fashion/model.teff");
-    let signed = update::sign(&fs::read(&other).expect("the shipped model"), 7, &signing).expect("it is signed");
-    let slots = hardware.slots.expect("it has slots");
-    let image = update::image(&signed, &signing.verifying_key().to_bytes(), slots).expect("it fits");
-    let (mut frames, mut expected) = workload_of(&other);
-    frames.truncate(PIXELS);
-    expected.truncate(CLASSES);
-    let run = board::run_with_flash(emulated, &firmware, slots.address as usize - flash, &image, &frames)
-        .unwrap_or_else(|error| panic!("{error:#}"));
-    assert!(run.log.iter().any(|line| line == "INFO model slots: version 7"), "{}", run.log.join("\n"));
-    assert_same(name, &run.outputs, &expected);
+    fn run(&self, slots: &[u8], input: &[u8]) -> BoardRun {
+        let input: Vec<i8> = input.iter().map(|byte| byte.cast_signed()).collect();
+        board::run_with_flash(self.board, &self.firmware, self.offset, slots, &input)
+            .unwrap_or_else(|error| panic!("{error:#}"))
+    }
 
-    // One that another key signed is left alone.
-    let stranger = SigningKey::from_bytes(&[6; 32]);
-    let signed = update::sign(&fs::read(&other).expect("the shipped model"), 8, &stranger).expect("it is signed");
-    let image = update::image(&signed, &stranger.verifying_key().to_bytes(), slots).expect("it fits");
-    let (_, mut own) = workload();
-    own.truncate(CLASSES);
-    let run = board::run_with_flash(emulated, &firmware, slots.address as usize - flash, &image, &frames)
-        .unwrap_or_else(|error| panic!("{error:#}"));
-    assert_same(name, &run.outputs, &own);
+    /// The board verifies the signature of a model in its slots, runs its self-test, marks it and runs it, in place of the
+    /// firmware's own.
+    fn runs_what_is_signed(&self) {
+        let signing = SigningKey::from_bytes(&Self::KEY);
+        let (image, [own, fashion]) = one_image();
+        let slots = update::image(&signed_fashion(7, &signing), &signing.verifying_key().to_bytes(), self.slots);
+        let run = self.run(&slots.expect("it fits"), &image);
+        assert!(run.log.iter().any(|line| line == "INFO model slots: version 7"), "{}", run.log.join("\n"));
+        assert_same(self.board.name, &run.outputs, &as_i8(&fashion));
+
+        // One that another key signed is left alone.
+        let stranger = SigningKey::from_bytes(&[6; 32]);
+        let slots = update::image(&signed_fashion(8, &stranger), &stranger.verifying_key().to_bytes(), self.slots);
+        let run = self.run(&slots.expect("it fits"), &image);
+        assert_same(self.board.name, &run.outputs, &as_i8(&own));
+    }
+
+    /// Between two images a model comes over the same line and runs from then on; one that is not newer is refused, and the board
+    /// goes on.
+    fn takes_what_is_pushed(&self) {
+        let signing = SigningKey::from_bytes(&Self::KEY);
+        let (image, [own, fashion]) = one_image();
+        let (mut input, mut expected) = (image.clone(), own);
+        let len = self.slots.len as usize;
+        let mut recorder = Recorder::new(len, &signing.verifying_key().to_bytes()).expect("two slots");
+        for (version, accepted) in [(7, true), (6, false)] {
+            let outcome = update::push(&mut recorder, &signed_fashion(version, &signing), Patience::default(), |_| {});
+            assert_eq!(outcome.is_ok(), accepted, "{outcome:?}");
+            let (sent, answers) = recorder.drain();
+            input.extend(sent.iter().chain(&image));
+            expected.extend(answers.iter().chain(&fashion));
+        }
+        let run = self.run(&vec![0xFF; len], &input);
+        let log = run.log.join("\n");
+        assert!(log.contains("INFO model slots: version 7"), "{log}");
+        assert!(log.contains("INFO model slots: an update was refused: version 7 has run there"), "{log}");
+        assert!(
+            run.outputs == as_i8(&expected),
+            "{}: not the answers and outputs of this machine\n{log}",
+            self.board.name
+        );
+    }
 }
 
-/// Frames come over the serial line and outputs go back on it, on each memory map of the MPS2 and MPS3 boards.
+/// Another model than the firmware's, with the same operators.
+fn fashion() -> PathBuf {
+    root().join("models/lightcnn-fashion/model.teff")
+}
+
+fn signed_fashion(version: u32, key: &SigningKey) -> Vec<u8> {
+    update::sign(&fs::read(fashion()).expect("the shipped model"), version, key).expect("it is signed")
+}
+
+/// An image, and what the firmware's own model and the other one give for it.
+fn one_image() -> (Vec<u8>, [Vec<u8>; 2]) {
+    let bytes = |values: &[i8]| values.iter().map(|value| value.cast_unsigned()).collect::<Vec<u8>>();
+    let outputs = [model(), fashion()].map(|path| bytes(&workload_of(&path).1[..CLASSES]));
+    (bytes(&workload().0[..PIXELS]), outputs)
+}
+
+fn as_i8(bytes: &[u8]) -> Vec<i8> {
+    bytes.iter().map(|byte| byte.cast_signed()).collect()
+}
+
+/// Frames come over the serial line and outputs go back on it, on each memory map of the MPS2 and MPS3 boards and on the micro:bit.
 #[test]
 fn frames_come_over_the_serial_line() {
     let (frames, expected) = workload();
     let frames: Vec<u8> = frames.into_iter().map(i8::cast_unsigned).collect();
-    for name in ["mps2-an386", "mps2-an505", "mps3-an547"] {
+    let programs = [
+        ("mps2-an386", "teff-mps2-digits-uart"),
+        ("mps2-an505", "teff-mps2-digits-uart"),
+        ("mps3-an547", "teff-mps2-digits-uart"),
+        // The firmware as it is flashed: QEMU has this board's serial port.
+        ("microbit", "teff-microbit"),
+    ];
+    for (name, program) in programs {
         let board = board(name);
         if !available(&format!("frames over the serial line of {name}"), board::availability(board)) {
             continue;
         }
-        let program = board::build_binary(board, "teff-mps2-digits-uart", &model()).expect("it builds");
+        let program = board::build_binary(board, program, &model()).expect("it builds");
         let (folder, mut emulator) = with_serial_line(board, &program, &[]);
         let found = connect(&folder.path().join("line")).and_then(|mut line| {
             line.set_read_timeout(Some(Duration::from_secs(120)))?;

@@ -1,6 +1,7 @@
 //! Serial lines as `embedded-io` streams, for the HALs that have them only as `embedded-hal-nb` or as another version of
 //! `embedded-io`.
 
+use core::cell::RefCell;
 use core::fmt;
 
 use embedded_hal_nb::nb::{self, block};
@@ -35,6 +36,30 @@ impl embedded_io::Error for LineError {
             }
             _ => embedded_io::ErrorKind::Other,
         }
+    }
+}
+
+/// One direction of a line that the HAL has as a whole.
+#[derive(Debug)]
+pub struct Half<'l, S>(pub &'l RefCell<S>);
+
+impl<S: ErrorType> ErrorType for Half<'_, S> {
+    type Error = S::Error;
+}
+
+impl<S: embedded_io::Read> embedded_io::Read for Half<'_, S> {
+    fn read(&mut self, to: &mut [u8]) -> Result<usize, S::Error> {
+        self.0.borrow_mut().read(to)
+    }
+}
+
+impl<S: embedded_io::Write> embedded_io::Write for Half<'_, S> {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, S::Error> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> Result<(), S::Error> {
+        self.0.borrow_mut().flush()
     }
 }
 

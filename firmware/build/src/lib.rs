@@ -92,9 +92,11 @@ pub struct Slots {
     pub len: usize,
     /// Bytes of RAM for arena and state of any model that may come.
     pub ram: usize,
+    /// Whether the firmware's own addresses are those of the flash, so that the linker can keep it out of the slots.
+    pub linked: bool,
 }
 
-/// Sets `slots` aside, after [`firmware`] and after the build script has named `link.x` of `cortex-m-rt`: writes their numbers to `slots.rs` as `ADDRESS`,
+/// Sets `slots` aside, after [`firmware`] and after the build script has named `link.x`: writes their numbers to `slots.rs` as `ADDRESS`,
 /// `LEN` and `MEMORY_LEN`, and lets the linker refuse a firmware that reaches into them. Without a public key the build
 /// fails: nothing could ever be put there.
 pub fn slots(slots: Slots) {
@@ -110,12 +112,14 @@ fn try_slots(slots: Slots) -> Result<(), Error> {
     }
     let out = variable("OUT_DIR")?;
     write(&out.join("slots.rs"), slots_source(slots).as_bytes())?;
-    write(&out.join("slots.x"), slots_script(slots).as_bytes())?;
-    println!("cargo::rustc-link-arg-bins=-T{}", out.join("slots.x").display());
+    if slots.linked {
+        write(&out.join("slots.x"), slots_script(slots).as_bytes())?;
+        println!("cargo::rustc-link-arg-bins=-T{}", out.join("slots.x").display());
+    }
     Ok(())
 }
 
-fn slots_source(Slots { address, len, ram }: Slots) -> String {
+fn slots_source(Slots { address, len, ram, .. }: Slots) -> String {
     format!(
         "/// Address of the model slots.
 pub const ADDRESS: usize = {address:#x};
@@ -132,7 +136,7 @@ fn slots_script(Slots { address, len, .. }: Slots) -> String {
     format!(
         "__teff_slots_start = {address:#x};
 __teff_slots_end = {:#x};
-ASSERT(__sidata + SIZEOF(.data) <= __teff_slots_start, \"
+ASSERT(LOADADDR(.data) + SIZEOF(.data) <= __teff_slots_start, \"
 the firmware with its own model reaches into the model slots at {address:#x}: embed a smaller one\");
 ",
         address + len
@@ -173,10 +177,13 @@ mod tests {
 
     #[test]
     fn the_linker_keeps_the_firmware_out_of_the_slots() {
-        let slots = Slots { address: 0x8_0000, len: 0x8_0000, ram: 1000 };
+        let slots = Slots { address: 0x8_0000, len: 0x8_0000, ram: 1000, linked: true };
         assert!(slots_source(slots).contains("LEN: usize = 0x80000") && slots_source(slots).contains("= 1000;"));
         let script = slots_script(slots);
-        assert!(script.contains("__teff_slots_end = 0x100000;") && script.contains("ASSERT(__sidata"), "{script}");
+        assert!(
+            script.contains("__teff_slots_end = 0x100000;") && script.contains("ASSERT(LOADADDR(.data)"),
+            "{script}"
+        );
     }
 
     #[test]

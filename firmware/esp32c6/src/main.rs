@@ -5,6 +5,9 @@
 #![no_std]
 #![no_main]
 
+#[cfg(feature = "slots")]
+mod slots;
+
 use esp_hal::gpio::{Level, Output, OutputConfig};
 use esp_hal::uart::{Config, Uart};
 use teff_app::digits::{Board, Embedded};
@@ -16,8 +19,12 @@ mod model {
     include!(concat!(env!("OUT_DIR"), "/model.rs"));
 }
 
-static MEMORY: ConstStaticCell<teff::Aligned<[u8; model::MEMORY_LEN]>> =
-    ConstStaticCell::new(teff::Aligned([0; model::MEMORY_LEN]));
+#[cfg(not(feature = "slots"))]
+use model::MEMORY_LEN;
+#[cfg(feature = "slots")]
+use slots::MEMORY_LEN;
+
+static MEMORY: ConstStaticCell<teff::Aligned<[u8; MEMORY_LEN]>> = ConstStaticCell::new(teff::Aligned([0; MEMORY_LEN]));
 
 #[esp_hal::main]
 fn main() -> ! {
@@ -28,5 +35,9 @@ fn main() -> ! {
     };
     let (frames, results) = line.with_rx(device.GPIO17).with_tx(device.GPIO16).split();
     let busy = Output::new(device.GPIO15, Level::Low, OutputConfig::default());
-    teff_probe::run(embedded, &mut MEMORY.take().0, Board { frames, results, busy })
+    let (memory, board) = (&mut MEMORY.take().0, Board { frames, results, busy });
+    #[cfg(feature = "slots")]
+    teff_probe::slots::run(slots::flash(device.FLASH), &model::PUBLIC_KEY, embedded, memory, board);
+    #[cfg(not(feature = "slots"))]
+    teff_probe::run(embedded, memory, board)
 }

@@ -1,12 +1,17 @@
-//! Teff on the BBC micro:bit (Cortex-M0, 256 KB flash, 16 KB RAM), as QEMU emulates it.
+//! Teff on the BBC micro:bit, version 1 (nRF51822: Cortex-M0, 256 KB flash, 16 KB RAM).
 //!
-//! The busy LED is the first of the display: row 1 feeds it, column 1 draws from it.
+//! Frames come in and outputs go out on the board's USB serial port (115200 baud); the first LED of the display is lit while the
+//! model runs.
 #![no_std]
 #![no_main]
 
-use microbit::Board;
-use teff_app::digits::Embedded;
-use teff_semihost::ConstStaticCell;
+use core::cell::RefCell;
+
+use microbit::Board as Microbit;
+use microbit::hal::Clocks;
+use microbit::hal::uart::{Baudrate, Parity, Uart};
+use teff_app::digits::{Board, Embedded};
+use teff_probe::{ConstStaticCell, Half};
 
 mod model {
     include!(concat!(env!("OUT_DIR"), "/model.rs"));
@@ -18,9 +23,12 @@ static MEMORY: ConstStaticCell<teff::Aligned<[u8; model::MEMORY_LEN]>> =
 #[cortex_m_rt::entry]
 fn main() -> ! {
     let embedded = Embedded { model: model::MODEL, ops: model::OPS };
-    match Board::take() {
-        // Columns are low after reset, so row 1 alone lights the LED.
-        Some(board) => teff_semihost::run(embedded, &mut MEMORY.take().0, board.display_pins.row1),
-        None => teff_semihost::fail(&"the board's peripherals are taken"),
-    }
+    let Some(device) = Microbit::take() else { teff_probe::fail(&"the board's peripherals are taken") };
+    // The crystal: the internal oscillator is too far off for a serial line.
+    let _clocks = Clocks::new(device.CLOCK).enable_ext_hfosc();
+    let line = Uart::new(device.UART0, device.uart.into(), Parity::EXCLUDED, Baudrate::BAUD115200);
+    let line = RefCell::new(line);
+    // Columns are low after reset, so row 1 alone lights the LED.
+    let board = Board { frames: Half(&line), results: Half(&line), busy: device.display_pins.row1 };
+    teff_probe::run(embedded, &mut MEMORY.take().0, board)
 }

@@ -41,6 +41,7 @@ fn main() -> ! {
     let board = Board { frames: Half(&line), results: Half(&line), busy };
     let memory = &mut MEMORY.take().0;
     #[cfg(feature = "slots")]
-    let embedded = slots::select(device.NVMC, embedded, memory);
+    teff_probe::slots::run(slots::flash(device.NVMC), &model::PUBLIC_KEY, embedded, memory, board);
+    #[cfg(not(feature = "slots"))]
     teff_probe::run(embedded, memory, board)
 }

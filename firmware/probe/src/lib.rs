@@ -12,7 +12,7 @@ pub mod rom_flash;
 pub mod slots;
 
 pub use static_cell::ConstStaticCell;
-pub use teff_app::serial::{Receiver, Transmitter};
+pub use teff_app::serial::{Half, Receiver, Transmitter};
 
 use core::fmt::Display;
 use core::panic::PanicInfo;

@@ -37,6 +37,7 @@ fn main() -> ! {
     let board = Board { frames, results, busy: pins.gpio25.into_push_pull_output() };
     let memory = &mut MEMORY.take().0;
     #[cfg(feature = "slots")]
-    let embedded = slots::select(device.XIP_SSI, embedded, memory);
+    teff_probe::slots::run(slots::flash(device.XIP_SSI), &model::PUBLIC_KEY, embedded, memory, board);
+    #[cfg(not(feature = "slots"))]
     teff_probe::run(embedded, memory, board)
 }

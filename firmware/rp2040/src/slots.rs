@@ -1,10 +1,10 @@
 //! Model slots in the upper half of the flash.
 #![allow(unsafe_code)]
 
+use rp2040_hal::pac::XIP_SSI;
 use rp2040_hal::rom_data;
-use teff_app::digits::Embedded;
 use teff_probe::rom_flash::{Functions, RomFlash};
-use teff_probe::slots::{Mapped, select as select_in};
+use teff_probe::slots::Mapped;
 
 include!(concat!(env!("OUT_DIR"), "/slots.rs"));
 
@@ -13,8 +13,8 @@ const _: () = assert!(MEMORY_LEN >= crate::model::MEMORY_LEN, "the firmware's ow
 /// Where the processor reads the flash.
 const FLASH: usize = 0x1000_0000;
 
-/// The model to run. `_ssi`, of which there is one, shows that nothing else drives the flash.
-pub(crate) fn select(_ssi: rp2040_hal::pac::XIP_SSI, own: Embedded, memory: &mut [u8]) -> Embedded {
+/// The flash that has the slots, and where the processor reads it. `_ssi`, of which there is one, shows that nothing else drives the flash.
+pub(crate) fn flash(_ssi: XIP_SSI) -> (RomFlash, Mapped) {
     let functions = Functions {
         connect_internal_flash: rom_data::connect_internal_flash::ptr(),
         flash_exit_xip: rom_data::flash_exit_xip::ptr(),
@@ -26,8 +26,9 @@ pub(crate) fn select(_ssi: rp2040_hal::pac::XIP_SSI, own: Embedded, memory: &mut
     let mapped = ADDRESS as *const u8;
     // SAFETY: the flash is mapped at `FLASH`; the linker refuses a firmware that reaches into the slots. This firmware uses
     // no DMA and no second core.
-    let Some(flash) = (unsafe { RomFlash::new(functions, mapped, (ADDRESS - FLASH) as u32, LEN) }) else { return own };
-    // SAFETY: the slots are in the processor's memory at `ADDRESS`, and the only handle to write them ends in `select`.
-    let mapped = unsafe { Mapped::new(mapped, LEN) };
-    select_in(flash, &mapped, &crate::model::PUBLIC_KEY, own, memory)
+    let Some(flash) = (unsafe { RomFlash::new(functions, mapped, (ADDRESS - FLASH) as u32, LEN) }) else {
+        teff_probe::fail(&"the slots are no whole sectors")
+    };
+    // SAFETY: the slots are in the processor's memory at `ADDRESS`, and the only handle to write them goes with it.
+    (flash, unsafe { Mapped::new(mapped, LEN) })
 }

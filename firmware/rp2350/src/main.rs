@@ -6,6 +6,9 @@
 #![allow(missing_docs)] // the attribute `entry` makes a public function of main
 #![allow(unsafe_code)] // link_section and an entry in assembly only: no block of unsafe code.
 
+#[cfg(feature = "slots")]
+mod slots;
+
 use rp235x_hal::clocks::{Clock, init_clocks_and_plls};
 use rp235x_hal::gpio::Pins;
 use rp235x_hal::pac::Peripherals;
@@ -31,8 +34,12 @@ mod model {
     include!(concat!(env!("OUT_DIR"), "/model.rs"));
 }
 
-static MEMORY: ConstStaticCell<teff::Aligned<[u8; model::MEMORY_LEN]>> =
-    ConstStaticCell::new(teff::Aligned([0; model::MEMORY_LEN]));
+#[cfg(not(feature = "slots"))]
+use model::MEMORY_LEN;
+#[cfg(feature = "slots")]
+use slots::MEMORY_LEN;
+
+static MEMORY: ConstStaticCell<teff::Aligned<[u8; MEMORY_LEN]>> = ConstStaticCell::new(teff::Aligned([0; MEMORY_LEN]));
 
 #[rp235x_hal::entry]
 fn main() -> ! {
@@ -53,5 +60,9 @@ fn main() -> ! {
     };
     let (frames, results) = line.split();
     let board = Board { frames, results, busy: pins.gpio25.into_push_pull_output() };
-    teff_probe::run(embedded, &mut MEMORY.take().0, board)
+    let memory = &mut MEMORY.take().0;
+    #[cfg(feature = "slots")]
+    teff_probe::slots::run(slots::flash(device.QMI), &model::PUBLIC_KEY, embedded, memory, board);
+    #[cfg(not(feature = "slots"))]
+    teff_probe::run(embedded, memory, board)
 }

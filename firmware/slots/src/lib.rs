@@ -23,6 +23,7 @@
 //! | [`Region`] | the part of a flash that the slots have |
 //! | [`wire`] | requests and responses of the protocol |
 //! | [`server`] | the device's side of it |
+//! | [`Tap`] | an application's line, on which it may begin |
 //!
 //! Who can write to the flash directly, with a debug probe, is not kept out by this: that is what the processor's read-out
 //! and write protection are for.
@@ -40,10 +41,12 @@ mod region;
 mod rollback;
 pub mod server;
 pub mod store;
+mod tap;
 pub mod wire;
 
 pub use header::{Header, HeaderError};
 pub use marks::ATTEMPTS;
 pub use region::{Region, RegionError};
-pub use server::Server;
+pub use server::{Served, Server};
 pub use store::{Begun, Installed, Slot, Store, StoreError, UpdateError};
+pub use tap::{Heard, Tap};

@@ -44,6 +44,9 @@ fn main() -> ! {
     };
     let memory = &mut MEMORY.take().0;
     #[cfg(feature = "slots")]
-    let embedded = slots::select(device.FLASH, embedded, memory);
+    let mut flash = device.FLASH;
+    #[cfg(feature = "slots")]
+    teff_probe::slots::run(slots::flash(&mut flash), &model::PUBLIC_KEY, embedded, memory, board);
+    #[cfg(not(feature = "slots"))]
     teff_probe::run(embedded, memory, board)
 }

@@ -137,7 +137,9 @@ impl Flasher {
                 &["reset", "--chip", chip],
             ],
             Self::Picotool => &[&["load", "--update", "--verify", image, "-t", "bin", "-o", &address], &["reboot"]],
-            Self::Espflash(_) | Self::Uf2 => return None,
+            // It starts the board again by itself.
+            Self::Espflash(chip) => &[&["write-bin", "--chip", chip, &address, image]],
+            Self::Uf2 => return None,
         };
         Some(calls.iter().map(|call| call.iter().map(ToString::to_string).collect()).collect())
     }
@@ -177,6 +179,18 @@ pub static HARDWARE: &[Hardware] = &[
         slots: Some(Slots { address: 0x0008_0000, len: 512 << 10, sector: 4 << 10 }),
     },
     Hardware {
+        name: "microbit",
+        description: "BBC micro:bit, version 1: Cortex-M0",
+        target: "thumbv6m-none-eabi",
+        folder: "firmware/microbit",
+        binary: "teff-microbit",
+        apps: &[App::Digits],
+        flash: 256 << 10,
+        ram: 16 << 10,
+        flashers: &[Flasher::ProbeRs("nRF51822_xxAA")],
+        slots: None,
+    },
+    Hardware {
         name: "rp2040",
         description: "Raspberry Pi Pico: Cortex-M0+",
         target: "thumbv6m-none-eabi",
@@ -198,7 +212,7 @@ pub static HARDWARE: &[Hardware] = &[
         flash: 4 << 20,
         ram: 512 << 10,
         flashers: &[Flasher::ProbeRs("RP235x"), Flasher::Picotool],
-        slots: None,
+        slots: Some(Slots { address: 0x1020_0000, len: 2 << 20, sector: 4 << 10 }),
     },
     Hardware {
         name: "rp2350-riscv",
@@ -210,7 +224,7 @@ pub static HARDWARE: &[Hardware] = &[
         flash: 4 << 20,
         ram: 512 << 10,
         flashers: &[Flasher::Picotool],
-        slots: None,
+        slots: Some(Slots { address: 0x1020_0000, len: 2 << 20, sector: 4 << 10 }),
     },
     Hardware {
         name: "hifive1",
@@ -234,7 +248,7 @@ pub static HARDWARE: &[Hardware] = &[
         flash: 4 << 20,
         ram: 400 << 10,
         flashers: &[Flasher::Espflash("esp32c3"), Flasher::ProbeRs("esp32c3")],
-        slots: None,
+        slots: Some(Slots { address: 0x20_0000, len: 2 << 20, sector: 4 << 10 }),
     },
     Hardware {
         name: "esp32c6",
@@ -246,7 +260,7 @@ pub static HARDWARE: &[Hardware] = &[
         flash: 4 << 20,
         ram: 512 << 10,
         flashers: &[Flasher::Espflash("esp32c6"), Flasher::ProbeRs("esp32c6")],
-        slots: None,
+        slots: Some(Slots { address: 0x20_0000, len: 2 << 20, sector: 4 << 10 }),
     },
 ];
 

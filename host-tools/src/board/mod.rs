@@ -124,7 +124,7 @@ pub static BOARDS: &[Board] = &[
         description: "BBC micro:bit with a Cortex-M0",
         target: "thumbv6m-none-eabi",
         folder: "firmware/microbit",
-        binary: "teff-microbit",
+        binary: "teff-microbit-emulated",
         flash: 256 << 10,
         ram: 16 << 10,
         emulator: Emulator::arm(&["-machine", "microbit"]),

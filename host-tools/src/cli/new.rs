@@ -7,24 +7,25 @@ use clap::builder::PossibleValuesParser;
 
 use super::output::print;
 use super::teff_file::TeffFile;
-use crate::board::{self, App, HARDWARE};
-use crate::project;
+use crate::board::App;
+use crate::project::{self, Template};
 
 /// Write a firmware project for a board with a model in it, to build on
 ///
 /// The project is a Cargo package of its own: manifest, memory map, build script, main.rs, and a runner that writes it to
-/// the board. It uses the crates of this Teff repository by their paths.
+/// the board, or runs it in QEMU. It uses the crates of this Teff repository by their paths.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   teff new --board rp2040 --model model.teff my-app
   cd my-app && cargo run --release
-  teff new --board nrf52840-dk --app vibration --model models/vibration/model.teff watch")]
+  teff new --board nrf52840-dk --app vibration --model models/vibration/model.teff watch
+  teff new --board mps2-an386 --model model.teff in-qemu")]
 pub(super) struct Args {
     /// The folder to make; its name is that of the package
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
     /// The board
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(HARDWARE.iter().map(|b| b.name)))]
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Template::all().map(Template::name)))]
     board: String,
     /// The application
     #[arg(long, value_enum, default_value_t)]
@@ -35,17 +36,16 @@ pub(super) struct Args {
 }
 
 pub(super) fn main(args: &Args) -> Result<()> {
-    let board = board::hardware_by_name(&args.board).context("no such board")?;
+    let board = Template::by_name(&args.board).context("no such board")?;
     let file = TeffFile::read(&args.model)?;
     let model = file.model()?;
     let (flash, ram) = (model.file_len() as u64, model.memory_len() as u64);
+    let [board_flash, board_ram] = board.memories();
     ensure!(
-        flash < board.flash && ram < board.ram,
-        "{}: the model needs {flash} bytes of flash and {ram} of RAM, {} has {} and {} for everything",
+        flash < board_flash && ram < board_ram,
+        "{}: the model needs {flash} bytes of flash and {ram} of RAM, {} has {board_flash} and {board_ram} for everything",
         args.model.display(),
-        board.description,
-        board.flash,
-        board.ram
+        board.description(),
     );
     let folder = std::path::absolute(&args.folder)?;
     let name = folder.file_name().and_then(|name| name.to_str()).context("the folder has no name")?;
@@ -53,7 +53,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     print(&format!(
         "{}: a firmware for {}\nnext: cd {} && cargo run --release\n",
         args.folder.display(),
-        board.description,
+        board.description(),
         args.folder.display()
     ))
 }

@@ -14,6 +14,7 @@ mod mask;
 mod outputs;
 mod permute_weights;
 mod pins;
+mod pointwise;
 mod ports;
 #[cfg(test)]
 mod random;
@@ -63,6 +64,9 @@ pub fn run(graph: &mut Graph) -> Result<()> {
     // Straight chains only now: as long as they could, they were to vanish in weights and bounds.
     to_fixed_point(graph, &[scalar::straight])?;
     to_fixed_point(graph, CLEAN)?;
+    // Only now: what is folded into a layer or moved past it is known for convolutions as for products, but not alike.
+    pointwise::run(graph)?;
+    graph.prune();
     outputs::run(graph)?;
     pins::run(graph);
     // What prescribed a quantization stands between transposes and the inputs no more.

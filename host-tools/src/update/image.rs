@@ -37,7 +37,7 @@ pub fn image(signed: &[u8], key: &[u8; 32], slots: Slots) -> Result<Vec<u8>> {
 fn fill<const SECTOR: usize>(signed: &[u8], key: &[u8; 32], len: u32) -> Result<Vec<u8>> {
     let (header, model) = split(signed)?;
     let works = |_: &mut Ram<SECTOR>, _: &Installed| true;
-    let flash = Ram::<SECTOR>(vec![0xFF; len as usize]);
+    let flash = Ram::<SECTOR>::erased(len as usize);
     let mut store = Store::open(flash, key, works).map_err(|error| anyhow!("{error}"))?;
     store.begin(&header).map_err(refused).context("the board would refuse the model")?;
     store.write(0, model).map_err(refused)?;
@@ -53,8 +53,17 @@ fn refused(error: UpdateError<NorFlashErrorKind>) -> anyhow::Error {
     }
 }
 
-/// Flash in RAM. How much is written at once does not show in it: what is not written is erased.
-struct Ram<const SECTOR: usize>(Vec<u8>);
+/// Flash in RAM, of which `SECTOR` bytes are erased at once. How much is written at once does not show in it: what is not written is
+/// erased.
+#[derive(Debug, Clone)]
+pub struct Ram<const SECTOR: usize>(Vec<u8>);
+
+impl<const SECTOR: usize> Ram<SECTOR> {
+    /// `len` bytes, all erased.
+    pub fn erased(len: usize) -> Self {
+        Self(vec![0xFF; len])
+    }
+}
 
 impl<const SECTOR: usize> ErrorType for Ram<SECTOR> {
     type Error = NorFlashErrorKind;

@@ -5,7 +5,7 @@ mod image;
 pub mod key;
 mod push;
 
-pub use image::{Slots, image};
+pub use image::{Ram, Slots, image};
 pub use push::{Pushed, push};
 
 use anyhow::{Context, Result, bail, ensure};

@@ -18,6 +18,8 @@ pub mod dsp_depthwise;
 pub mod dsp_rows;
 #[cfg(teff_mve)]
 pub mod mve;
+#[cfg(teff_mve)]
+pub mod mve_elementwise;
 #[cfg(all(target_arch = "riscv32", target_feature = "m"))]
 mod rv32;
 #[cfg(teff_core = "v6m")]
@@ -34,7 +36,7 @@ pub use crate::kernels::attention::dsp as attention;
 #[cfg(not(any(teff_core = "dsp", target_arch = "x86_64")))]
 pub use crate::kernels::attention::portable as attention;
 pub use crate::kernels::choice::portable as choice;
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(teff_mve, target_arch = "x86_64")))]
 pub use crate::kernels::elementwise::portable as elementwise;
 pub use crate::kernels::energy::portable as energy;
 pub use crate::kernels::index::portable as index;
@@ -58,6 +60,8 @@ pub use crate::kernels::row_linear::quads as row_linear;
 pub use crate::kernels::rows::portable as rows;
 pub use crate::kernels::scan::portable as scan;
 pub use crate::kernels::softmax::portable as softmax;
+#[cfg(teff_mve)]
+pub use mve_elementwise as elementwise;
 #[cfg(target_arch = "x86_64")]
 pub use x86::{attention, elementwise, row_linear, rows};
 

@@ -2,7 +2,8 @@
 //!
 //! A result is the high word of the product (`VMULH`) rounded by `VRSHL`: `⌊(h + 2^(s−1)) / 2^s⌋`, which is
 //! [`crate::fixed::requantize`] for shifts from 33, s = shift − 32. With [`Rounding::TfLite`] it is the doubled high word, rounded
-//! (`VQRDMULH`), less 1 if that is negative, rounded by `VRSHL` to `shift − 31` bits less.
+//! (`VQRDMULH`), less 1 if that is negative, rounded by `VRSHL` to `shift − 31` bits less. To add `⌊2·1·q / 2^32⌋` (`VQDMLAH` by 1) takes
+//! that 1 off.
 #![allow(unsafe_code)]
 
 use super::dsp::Product;
@@ -25,21 +26,28 @@ pub fn vector_rounding(shifts: &[u8]) -> Option<Rounding> {
 }
 
 /// Less this is the negated shift of `VRSHL`.
-const fn base(rounding: Rounding) -> i32 {
+pub(super) const fn base(rounding: Rounding) -> i32 {
     match rounding {
         Rounding::Once => 32,
         Rounding::TfLite => 31 + TFLITE_FLAG as i32,
     }
 }
 
-/// Before `VRSHL`: sums in q0 times factors in the register $factors, $spare being free.
+/// Before `VRSHL`: sums in q0 times factors in the register $factors; $one holds 1.
 macro_rules! multiply_once {
-    ($factors:literal, $spare:literal) => {
+    ($factors:literal, $one:literal) => {
         lines!(concat!("vmulh.s32 q0, q0, ", $factors),)
     };
 }
 
 macro_rules! multiply_tflite {
+    ($factors:literal, $one:literal) => {
+        lines!(concat!("vqrdmulh.s32 q0, q0, ", $factors), concat!("vqdmlah.s32 q0, q0, ", $one),)
+    };
+}
+
+/// As [`multiply_tflite`], with a free vector register in place of a 1.
+macro_rules! multiply_tflite_in_vectors {
     ($factors:literal, $spare:literal) => {
         lines!(
             concat!("vqrdmulh.s32 q0, q0, ", $factors),
@@ -49,14 +57,14 @@ macro_rules! multiply_tflite {
     };
 }
 
-/// Four sums in q0 to results at r3: factors at $mult, shifts at r2, all three advanced; q4 holds [`base`], q5 to q7 zero point and
-/// limits.
+/// Four sums in q0 to results at r3: factors at $mult, shifts at r2, all three advanced; $one holds 1, q4 [`base`], q5 to q7 zero
+/// point and limits.
 macro_rules! four_results {
-    ($mult:literal, $multiply:ident) => {
+    ($mult:literal, $one:literal, $multiply:ident) => {
         lines!(
             concat!("vldrw.u32 q1, [", $mult, "], #16"),
             "vldrb.u32 q2, [r2], #4",
-            $multiply!("q1", "q3"),
+            $multiply!("q1", $one),
             "vsub.i32 q2, q4, q2",
             "vrshl.s32 q0, q0, q2",
             "vadd.i32 q0, q0, q5",
@@ -92,15 +100,16 @@ pub fn vectors(p: &Product, x: &[i8], out: &mut [i8], _scratch: &mut [u32]) -> O
 /// One vector times rows of weights, four rows at a time: gives how many rows, from the first, are done. `rounding` is that of all
 /// shifts.
 ///
-/// Four rows cost 10 instructions for each 16 elements, or part of 16, and 25 for the rest.
+/// Four rows cost 10 instructions for each 16 elements, or part of 16, and 21 for the rest; 22 with [`Rounding::TfLite`].
 fn product(p: &Product, rounding: Rounding, x: &[i8], out: &mut [i8]) -> usize {
     #[repr(C)]
     struct Arguments {
-        mult: *const i32,
+        x: *const i8,
         shift: *const u8,
         out: *mut i8,
-        x: *const i8,
+        one: i32,
         end: *const i32,
+        mult: *const i32,
         zero_point: i32,
         min: i32,
         max: i32,
@@ -111,11 +120,12 @@ fn product(p: &Product, rounding: Rounding, x: &[i8], out: &mut [i8]) -> usize {
     }
     let bias = p.requant.bias.as_ptr();
     let mut arguments = Arguments {
-        mult: p.requant.mult.as_ptr(),
+        x: x.as_ptr(),
         shift: p.requant.shift.as_ptr(),
         out: out.as_mut_ptr(),
-        x: x.as_ptr(),
+        one: 1,
         end: bias.wrapping_add(4 * quads),
+        mult: p.requant.mult.as_ptr(),
         zero_point: p.requant.output.zero_point,
         min: p.requant.output.min.into(),
         max: p.requant.output.max.into(),
@@ -126,14 +136,14 @@ fn product(p: &Product, rounding: Rounding, x: &[i8], out: &mut [i8]) -> usize {
             "push {{r6, r7}}",
             "mov r7, r2",
             "mov r6, r8",
-            "ldrd r0, r3, [r11, #20]",
-            "ldr r4, [r11, #28]",
+            "ldrd r0, r3, [r11, #24]",
+            "ldr r4, [r11, #32]",
             "vdup.32 q5, r0",
             "vdup.32 q6, r3",
             "vdup.32 q7, r4",
             "vdup.32 q4, r10",
+            "ldr r0, [r11]",
             "2:",
-            "ldr r0, [r11, #12]",
             "add r2, r1, r9",
             "add r3, r2, r9",
             "add r5, r3, r9",
@@ -153,11 +163,11 @@ fn product(p: &Product, rounding: Rounding, x: &[i8], out: &mut [i8]) -> usize {
             "add r1, r5, r6",
             "vmov d0, r4, r8",
             "vmov d1, r10, r12",
-            "ldm r11, {{r0, r2, r3}}",
-            four_results!("r0", $multiply),
-            "stm r11, {{r0, r2, r3}}",
-            "ldr r0, [r11, #16]",
-            "cmp r7, r0",
+            // The arguments up to the factors, in their order.
+            "ldm r11, {{r0, r2, r3, r4, r5, r12}}",
+            four_results!("r12", "r4", $multiply),
+            "stm r11, {{r0, r2, r3, r4, r5, r12}}",
+            "cmp r7, r5",
             "bne 2b",
             "pop {{r6, r7}}",
             in("r11") &raw mut arguments,
@@ -187,7 +197,7 @@ fn product(p: &Product, rounding: Rounding, x: &[i8], out: &mut [i8]) -> usize {
 /// The results of an accumulator for each channel: see [`crate::kernels::PerChannel::finish_all`]. `None`, with nothing done, unless
 /// there are as many factors and results. `rounding` is that of all shifts.
 ///
-/// 11 instructions for four results.
+/// 11 instructions for four results; 12 with [`Rounding::TfLite`].
 pub fn finish_all(requant: &PerChannel<i8>, rounding: Rounding, acc: &[i32], out: &mut [i8]) -> Option<()> {
     let channels = out.len();
     let complete = [acc.len(), requant.mult.len(), requant.shift.len()] == [channels; 3];
@@ -205,7 +215,7 @@ pub fn finish_all(requant: &PerChannel<i8>, rounding: Rounding, acc: &[i32], out
             "dlstp.32 lr, lr",
             "2:",
             "vldrw.u32 q0, [r0], #16",
-            four_results!("r1", $multiply),
+            four_results!("r1", "r8", $multiply),
             "letp lr, 2b",
             inout("lr") channels => _,
             inout("r0") acc.as_ptr() => _,
@@ -214,6 +224,7 @@ pub fn finish_all(requant: &PerChannel<i8>, rounding: Rounding, acc: &[i32], out
             inout("r3") out.as_mut_ptr() => _,
             in("r4") &raw const ends,
             in("r5") base(rounding),
+            in("r8") 1,
             out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _, out("d7") _,
             out("d8") _, out("d9") _, out("d10") _, out("d11") _, out("d12") _, out("d13") _, out("d14") _, out("d15") _,
             options(nostack),
@@ -424,9 +435,9 @@ pub fn tile3x3(
     unsafe {
         match (stride, rounding) {
             (1, Rounding::Once) => run!(taps1, multiply_once),
-            (1, Rounding::TfLite) => run!(taps1, multiply_tflite),
+            (1, Rounding::TfLite) => run!(taps1, multiply_tflite_in_vectors),
             (_, Rounding::Once) => run!(taps2, multiply_once),
-            (_, Rounding::TfLite) => run!(taps2, multiply_tflite),
+            (_, Rounding::TfLite) => run!(taps2, multiply_tflite_in_vectors),
         }
     }
     Some(())

@@ -14,7 +14,7 @@ use cortex_m as _; // critical sections, which the logs need
 use teff::{Aligned, Model, Session};
 use teff_app::digits::Embedded;
 use teff_semihost::{ConstStaticCell, Unconnected, fail};
-use teff_slots::{Installed, Server, Store};
+use teff_slots::{Installed, Served, Server, Store};
 
 use crate::psram::Psram;
 use crate::uart::Uart;
@@ -44,9 +44,13 @@ fn main() -> ! {
     };
     let (mut input, mut output) = Uart::take().split();
     defmt::info!("a slot has {=u32} bytes", store.capacity());
-    match Server::new().serve(&mut store, &mut input, &mut output, &mut works) {
-        Ok(Some(version)) => defmt::info!("version {=u32} is verified", version),
-        _ => fail(&"the serial line has ended"),
+    let mut server = Server::new();
+    loop {
+        match server.serve(&mut store, &mut input, &mut output, &mut works) {
+            Ok(Served::Finished { version }) => break defmt::info!("version {=u32} is verified", version),
+            Ok(Served::Refused(refusal)) => defmt::info!("refused: {}", defmt::Display2Format(&refusal)),
+            _ => fail(&"the serial line has ended"),
+        }
     }
     let installed = match store.select(&mut works) {
         Ok(Some(installed)) => installed.clone(),

@@ -85,13 +85,14 @@ pub(super) fn main(args: &Args) -> Result<()> {
     building.finish_and_clear();
     let elf = elf?;
     let size = elf.size()?;
+    let slots = board.slots.filter(|_| matches!(kind, Kind::Slots(_))).map_or(0, |slots| u64::from(slots.len));
+    let flash = board.flash - slots;
     ensure!(
-        size.flash <= board.flash && size.ram <= board.ram,
-        "the firmware needs {} bytes of flash and {} of RAM, {} has {} and {}",
+        size.flash <= flash && size.ram <= board.ram,
+        "the firmware needs {} bytes of flash and {} of RAM, {} has {flash} and {} for it",
         size.flash,
         size.ram,
         board.description,
-        board.flash,
         board.ram
     );
     fs::create_dir_all(root.join("target/flash")).context("cannot make target/flash")?;
