@@ -1,5 +1,6 @@
 //! The store on a flash in RAM that holds it to the rules of flash.
 
 mod flash;
+mod line;
 mod power_cuts;
 mod store;
