@@ -5,13 +5,17 @@
 #![no_std]
 #![no_main]
 
+mod port;
+
 use core::cell::RefCell;
 
 use microbit::Board as Microbit;
 use microbit::hal::Clocks;
-use microbit::hal::uart::{Baudrate, Parity, Uart};
+use microbit::hal::uart::Baudrate;
 use teff_app::digits::{Board, Embedded};
 use teff_probe::{ConstStaticCell, Half};
+
+use crate::port::Port;
 
 mod model {
     include!(concat!(env!("OUT_DIR"), "/model.rs"));
@@ -26,8 +30,7 @@ fn main() -> ! {
     let Some(device) = Microbit::take() else { teff_probe::fail(&"the board's peripherals are taken") };
     // The crystal: the internal oscillator is too far off for a serial line.
     let _clocks = Clocks::new(device.CLOCK).enable_ext_hfosc();
-    let line = Uart::new(device.UART0, device.uart.into(), Parity::EXCLUDED, Baudrate::BAUD115200);
-    let line = RefCell::new(line);
+    let line = RefCell::new(Port::new(device.UART0, device.uart.into(), Baudrate::BAUD115200));
     // Columns are low after reset, so row 1 alone lights the LED.
     let board = Board { frames: Half(&line), results: Half(&line), busy: device.display_pins.row1 };
     teff_probe::run(embedded, &mut MEMORY.take().0, board)

@@ -53,7 +53,7 @@ impl<R: Read> Read for Tap<R> {
         let Some(to) = to.get_mut(..1).filter(|_| self.heard.is_none()) else { return Ok(0) };
         let count = self.line.read(to)?;
         let frame = to.first().filter(|_| count > 0).and_then(|&byte| self.collector.take(byte));
-        if let Some((sequence, request)) = frame.and_then(|frame| decode::<Request<'_>>(frame)) {
+        if let Some((sequence, request)) = frame.and_then(decode::<Request<'_>>) {
             self.heard = Some(Heard { sequence, hello: request == Request::Hello });
             return Ok(0);
         }

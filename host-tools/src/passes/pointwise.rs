@@ -16,7 +16,7 @@ pub(super) fn run(graph: &mut Graph) -> Result<bool> {
         if (kernel, stride, pad, conv.groups) != ([1; 2], [1; 2], [0; 4], 1) || graph.data(weights).is_none() {
             return Ok(false);
         }
-        let product = FullyConnected { clamp: conv.clamp.clone() };
+        let product = FullyConnected { clamp: conv.clamp };
         let &[outputs, _, _, inputs] = graph.value(weights).shape.as_slice() else { return Ok(false) };
         let weights = graph.rearranged(weights, |places| Ok(places.into_shape_with_order(vec![outputs, inputs])?))?;
         let node = &mut graph.nodes[at];
