@@ -28,7 +28,7 @@ fn frame(sequence: u8, request: Request<'_>) -> Vec<u8> {
 /// The responses in what was sent, with their numbers.
 fn responses(bytes: &[u8]) -> Vec<(u8, Response)> {
     let mut collector = Collector::new();
-    bytes.iter().filter_map(|&byte| collector.take(byte).and_then(|frame| decode(frame))).collect()
+    bytes.iter().filter_map(|&byte| collector.take(byte).and_then(decode)).collect()
 }
 
 /// What `requests`, numbered from 1, lead to.
