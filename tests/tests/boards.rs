@@ -170,9 +170,11 @@ fn keeps_out_of_its_slots(board: &Hardware) {
 /// What `teff new` writes builds, in another folder, with the model that was given.
 fn new_project_builds(board: Template, app: App) -> Elf {
     let folder = tempfile::tempdir().expect("a folder");
-    let project_folder = folder.path().join("my-app");
+    // Projects of other tests are built into the same folder.
+    let name = format!("my-{}", board.name());
+    let project_folder = folder.path().join(&name);
     let model = fs::read(model_of(app)).expect("the shipped model");
-    let files = project::files(board, app, "my-app", &model).unwrap_or_else(|error| panic!("{error:#}"));
+    let files = project::files(board, app, &name, &model).unwrap_or_else(|error| panic!("{error:#}"));
     project::write(&files, &project_folder).unwrap_or_else(|error| panic!("{error:#}"));
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--release"]).current_dir(&project_folder);
@@ -180,7 +182,7 @@ fn new_project_builds(board: Template, app: App) -> Elf {
     cargo.env("CARGO_TARGET_DIR", root().join("target")).env_remove("TEFF_MODEL");
     let done = cargo.output().expect("cargo runs");
     assert!(done.status.success(), "{}: {}", board.name(), String::from_utf8_lossy(&done.stderr));
-    let program = root().join("target").join(board.target()).join("release/my-app");
+    let program = root().join("target").join(board.target()).join("release").join(&name);
     let program = Elf::parse(fs::read(program).expect("the firmware")).expect("an ELF file");
     let holds = program.bytes().windows(model.len()).any(|window| window == model);
     assert!(holds, "{}: the model is not in it", board.name());
