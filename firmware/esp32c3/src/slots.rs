@@ -3,8 +3,7 @@
 use esp_hal::peripherals::FLASH;
 use esp_storage::FlashStorage;
 use teff_probe::ConstStaticCell;
-use teff_probe::slots::Copied;
-use teff_slots::Region;
+use teff_probe::slots::{Copied, Region, region};
 
 include!(concat!(env!("OUT_DIR"), "/slots.rs"));
 
@@ -17,8 +16,5 @@ static MODEL: ConstStaticCell<teff::Aligned<[u8; MODEL_LEN]>> = ConstStaticCell:
 
 /// The flash that has the slots, and the memory for a model out of it; to be called once.
 pub(crate) fn flash(flash: FLASH<'static>) -> (Region<FlashStorage<'static>>, Copied) {
-    let Some(region) = Region::new(FlashStorage::new(flash), ADDRESS as u32, LEN as u32) else {
-        teff_probe::fail(&"the slots are not in the flash")
-    };
-    (region, Copied::new(MODEL.take()))
+    (region(FlashStorage::new(flash), ADDRESS, LEN), Copied::new(MODEL.take()))
 }

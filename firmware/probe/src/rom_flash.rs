@@ -11,6 +11,8 @@ use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
 };
 
+use crate::slots::Mapped;
+
 /// Bytes that the ROM programs at once, within one page.
 const PAGE: usize = 256;
 /// Bytes that it erases at once.
@@ -30,6 +32,39 @@ pub struct Functions {
     pub flash_range_program: unsafe extern "C" fn(u32, *const u8, usize),
     pub flash_flush_cache: unsafe extern "C" fn(),
     pub flash_enter_cmd_xip: unsafe extern "C" fn(),
+}
+
+/// [`Functions`] out of the module `rom_data` of the chip's HAL.
+#[macro_export]
+macro_rules! rom_functions {
+    ($($rom:ident)::+) => {{
+        use $($rom)::+ as rom;
+        $crate::rom_flash::Functions {
+            connect_internal_flash: rom::connect_internal_flash::ptr(),
+            flash_exit_xip: rom::flash_exit_xip::ptr(),
+            flash_range_erase: rom::flash_range_erase::ptr(),
+            flash_range_program: rom::flash_range_program::ptr(),
+            flash_flush_cache: rom::flash_flush_cache::ptr(),
+            flash_enter_cmd_xip: rom::flash_enter_cmd_xip::ptr(),
+        }
+    }};
+}
+
+/// Where the processor reads the flash: addresses there are not translated, unless a partition table of the RP2350 says so.
+const FLASH: usize = 0x1000_0000;
+
+/// The `len` bytes of flash that the processor reads at `address`, to write and to read them.
+///
+/// # Safety
+/// As for [`RomFlash::new`], of the bytes at `address`.
+pub unsafe fn slots(functions: Functions, address: usize, len: usize) -> (RomFlash, Mapped) {
+    let mapped = address as *const u8;
+    // SAFETY: the caller's promise; the flash is mapped at `FLASH`.
+    let Some(flash) = (unsafe { RomFlash::new(functions, mapped, (address - FLASH) as u32, len) }) else {
+        crate::fail(&"the slots are no whole sectors")
+    };
+    // SAFETY: they are in the processor's memory at `address`, and the only handle to write them goes with it.
+    (flash, unsafe { Mapped::new(mapped, len) })
 }
 
 /// A part of the flash, at offset 0 here.

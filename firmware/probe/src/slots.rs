@@ -9,6 +9,7 @@ use embedded_io::{Read, Write};
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 use teff::{Model, Session};
 use teff_app::digits::{self, Board, Embedded};
+pub use teff_slots::Region;
 use teff_slots::{Installed, Served, Server, Store, Tap};
 
 /// How a firmware gets at the bytes of the models in its flash.
@@ -66,6 +67,14 @@ impl<F: ReadNorFlash> sealed::Access<F> for Copied {
         flash.read(range.start, bytes).ok()?;
         // SAFETY: the memory is there for ever, and is written to by this function alone; `run` keeps no slice across a call of it.
         Some(unsafe { core::slice::from_raw_parts(bytes.as_ptr(), bytes.len()) })
+    }
+}
+
+/// The `len` bytes of a flash from `start` on; stops where they are no whole sectors of it.
+pub fn region<F: NorFlash>(flash: F, start: usize, len: usize) -> Region<F> {
+    match Region::new(flash, start as u32, len as u32) {
+        Some(region) => region,
+        None => crate::fail(&"the slots are no whole sectors of the flash"),
     }
 }
 

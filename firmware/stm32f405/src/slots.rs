@@ -3,8 +3,7 @@
 
 use stm32f4xx_hal::flash::{FlashExt, UnlockedFlash};
 use stm32f4xx_hal::pac::FLASH;
-use teff_probe::slots::Mapped;
-use teff_slots::Region;
+use teff_probe::slots::{Mapped, Region, region};
 
 include!(concat!(env!("OUT_DIR"), "/slots.rs"));
 
@@ -12,10 +11,8 @@ const _: () = assert!(MEMORY_LEN >= crate::model::MEMORY_LEN, "the firmware's ow
 
 /// The flash that has the slots, and where the processor reads it.
 pub(crate) fn flash(flash: &mut FLASH) -> (Region<UnlockedFlash<'_>>, Mapped) {
-    let start = (ADDRESS - flash.address()) as u32;
-    let Some(region) = Region::new(flash.unlocked(), start, LEN as u32) else {
-        teff_probe::fail(&"the slots are no whole sectors")
-    };
+    let start = ADDRESS - flash.address();
+    let region = region(flash.unlocked(), start, LEN);
     // SAFETY: the flash is in the processor's memory at `ADDRESS`, the region begins there, and the only handle to write
     // it goes with it.
     (region, unsafe { Mapped::new(ADDRESS as *const u8, LEN) })
