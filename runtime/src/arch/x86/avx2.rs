@@ -33,7 +33,6 @@ impl Set for Avx2 {
     const GROUP: usize = 2;
     const TILES: [usize; 2] = [6, 3];
     const PAIRS: bool = false;
-    const TAPS: usize = 2;
 
     #[inline(always)]
     fn splat(x: i32) -> Two {
@@ -168,7 +167,7 @@ impl Set for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn copy<const RAISED: bool>(from: *const i8, to: *mut i16, len: usize) {
+    unsafe fn copy(from: *const i8, to: *mut i16, len: usize) {
         // SAFETY: see `Avx2`; only bytes below `len` are read; what is written begins below `len`.
         unsafe {
             let mut at = 0;
@@ -185,7 +184,7 @@ impl Set for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn fill<const RAISED: bool>(to: *mut i16, len: usize, value: i8) {
+    unsafe fn fill(to: *mut i16, len: usize, value: i8) {
         for at in (0..len).step_by(LANES) {
             // SAFETY: see `Avx2`; what is written begins below `len`.
             unsafe { _mm256_storeu_si256(to.add(at).cast(), _mm256_set1_epi16(value.into())) };
@@ -254,24 +253,35 @@ impl Set for Avx2 {
         both(acc, w, |acc, w| unsafe { _mm256_add_epi32(acc, _mm256_madd_epi16(x, w)) })
     }
 
-    /// Pairs of weights.
     #[inline(always)]
-    fn taps(w: [__m128i; 2]) -> Two {
+    fn side_by_side([a, b, ..]: [__m128i; 4]) -> Two {
         // SAFETY: see `Avx2`.
         unsafe {
-            let [a, b] = w.map(|w| _mm256_cvtepi8_epi16(w));
+            let (a, b) = (_mm256_cvtepi8_epi16(a), _mm256_cvtepi8_epi16(b));
             [_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b)]
         }
     }
 
+    /// Inputs are as they are.
     #[inline(always)]
-    unsafe fn plus_taps(acc: Two, x: [*const i16; 2], w: Two) -> Two {
-        // SAFETY: see `Avx2`; sixteen inputs of each tap.
+    fn lower(bias: Two, _: Two) -> Two {
+        bias
+    }
+
+    #[inline(always)]
+    unsafe fn push(inputs: Two, x: *const i16) -> Two {
+        // SAFETY: see `Avx2`; sixteen inputs.
         unsafe {
-            let [a, b] = x.map(|x| _mm256_loadu_si256(x.cast()));
-            let x = [_mm256_unpacklo_epi16(a, b), _mm256_unpackhi_epi16(a, b)];
-            Self::add(acc, both(x, w, |x, w| _mm256_madd_epi16(x, w)))
+            let (x, zero) = (_mm256_loadu_si256(x.cast()), _mm256_setzero_si256());
+            let last = [_mm256_unpacklo_epi16(zero, x), _mm256_unpackhi_epi16(zero, x)];
+            both(inputs, last, |inputs, last| _mm256_or_si256(_mm256_srli_epi32::<16>(inputs), last))
         }
+    }
+
+    #[inline(always)]
+    fn plus_each(acc: Two, x: Two, w: Two) -> Two {
+        // SAFETY: see `Avx2`.
+        Self::add(acc, both(x, w, |x, w| unsafe { _mm256_madd_epi16(x, w) }))
     }
 
     #[inline(always)]

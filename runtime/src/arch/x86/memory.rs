@@ -46,13 +46,13 @@ impl Ring {
     }
 }
 
-/// Copies these columns of row `row` of the padded image to a row of a ring; `RAISED` as in [`Set::copy`].
+/// Copies these columns of row `row` of the padded image to a row of a ring.
 ///
 /// # Safety
 /// `image` holds the window's whole input, and the columns lie within the padded image. There is room for them at `to`, and for what
 /// [`Set::copy`] writes behind them.
 #[inline(always)]
-pub(super) unsafe fn gather<S: Set, const RAISED: bool>(
+pub(super) unsafe fn gather<S: Set>(
     image: &[i8],
     window: &Window,
     channels: usize,
@@ -69,15 +69,15 @@ pub(super) unsafe fn gather<S: Set, const RAISED: bool>(
     // SAFETY: each part lies within the row of the ring, and within the image's row.
     unsafe {
         let Some(y) = row.checked_sub(pad[0]).filter(|&y| y < in_h) else {
-            S::fill::<RAISED>(to, pixels * c, pad_value);
+            S::fill(to, pixels * c, pad_value);
             return;
         };
-        S::fill::<RAISED>(to, left * c, pad_value);
+        S::fill(to, left * c, pad_value);
         if right > left {
             let from = (y * in_w + begin + left - pad[1]) * c;
             debug_assert!(from + (right - left) * c <= image.len());
-            S::copy::<RAISED>(image.as_ptr().add(from), to.add(left * c), (right - left) * c);
+            S::copy(image.as_ptr().add(from), to.add(left * c), (right - left) * c);
         }
-        S::fill::<RAISED>(to.add(right * c), (pixels - right) * c, pad_value);
+        S::fill(to.add(right * c), (pixels - right) * c, pad_value);
     }
 }

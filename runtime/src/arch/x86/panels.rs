@@ -262,7 +262,7 @@ impl<'a, S: Set> Layout<'a, S> {
         let begin = ox * stride[1];
         let end = begin + (self.segment.min(output[1] - ox) - 1) * stride[1] + kernel[1];
         // SAFETY: the windows lie within the padded image; as the caller promises.
-        unsafe { gather::<S, true>(image, window, *in_channels, *pad_value, row, begin..end, to) };
+        unsafe { gather::<S>(image, window, *in_channels, *pad_value, row, begin..end, to) };
     }
 
     /// `B` times sixteen outputs of `T` neighbouring pixels, of which as many are written as `results` holds.

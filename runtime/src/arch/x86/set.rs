@@ -54,14 +54,12 @@ pub(super) trait Set {
     /// Zero point and ends of an output.
     type Ends: Copy;
 
-    /// Weights of one output in [`Set::Weights`].
+    /// Weights of one output in [`Set::Weights`], at most four.
     const GROUP: usize;
     /// Outputs of a tile, and of a small one.
     const TILES: [usize; 2];
     /// Whether a tile is of two times sixteen outputs where there are so many.
     const PAIRS: bool;
-    /// Taps of a depthwise window that [`Set::plus_taps`] adds.
-    const TAPS: usize;
 
     /// All lanes alike.
     fn splat(x: i32) -> Self::Words;
@@ -104,16 +102,16 @@ pub(super) trait Set {
     /// `count` bytes can be written at `to`.
     unsafe fn store(to: *mut i8, count: usize, y: __m128i);
 
-    /// Inputs of a row of the ring; with `RAISED` as [`Set::inputs`] wants them, else as [`Set::plus_taps`] does.
+    /// Inputs of a row of the ring.
     ///
     /// # Safety
     /// `len` bytes can be read at `from` and, with [`SPILL`] behind them, as many inputs be written at `to`; they do not overlap.
-    unsafe fn copy<const RAISED: bool>(from: *const i8, to: *mut Self::Input, len: usize);
+    unsafe fn copy(from: *const i8, to: *mut Self::Input, len: usize);
     /// `len` inputs, all alike; as [`Set::copy`].
     ///
     /// # Safety
     /// They can be written at `to`, with [`SPILL`] behind them.
-    unsafe fn fill<const RAISED: bool>(to: *mut Self::Input, len: usize, value: i8);
+    unsafe fn fill(to: *mut Self::Input, len: usize, value: i8);
 
     /// Packs rows of weights, one for each output, to groups; gives `bias` less what [`Set::plus`] adds because inputs are raised.
     ///
@@ -133,13 +131,17 @@ pub(super) trait Set {
     /// Adds the products of a group.
     fn plus(acc: Self::Words, x: Self::Inputs, w: Self::Weights) -> Self::Words;
 
-    /// Weights of [`Set::TAPS`] taps, of which there are no more than two, sixteen channels each.
-    fn taps(w: [__m128i; 2]) -> Self::Words;
-    /// Adds the products of [`Set::TAPS`] taps.
+    /// The first [`Set::GROUP`] of these bytes of each of sixteen channels side by side.
+    fn side_by_side(w: [__m128i; 4]) -> Self::Words;
+    /// `bias` less what [`Set::plus_each`] adds because inputs are raised.
+    fn lower(bias: Self::Words, w: Self::Words) -> Self::Words;
+    /// Drops the first of [`Set::GROUP`] inputs of each of sixteen channels; that at `x` becomes the last.
     ///
     /// # Safety
-    /// Sixteen inputs can be read at each of as many of `x`.
-    unsafe fn plus_taps(acc: Self::Words, x: [*const Self::Input; 2], w: Self::Words) -> Self::Words;
+    /// Sixteen inputs can be read at `x`.
+    unsafe fn push(inputs: Self::Words, x: *const Self::Input) -> Self::Words;
+    /// Adds the products of a group, inputs and weights of sixteen channels.
+    fn plus_each(acc: Self::Words, x: Self::Words, w: Self::Words) -> Self::Words;
 
     /// `Σ x·w` of sixteen rows of `x.len()` weights.
     ///

@@ -19,11 +19,6 @@ fn low_mask(len: usize) -> u64 {
     if len >= 64 { u64::MAX } else { (1 << len) - 1 }
 }
 
-/// What an input is exclusive or.
-const fn flip(raised: bool) -> i8 {
-    if raised { i8::MIN } else { 0 }
-}
-
 impl Set for Vnni {
     type Words = __m512i;
     type Input = u8;
@@ -35,7 +30,6 @@ impl Set for Vnni {
     const GROUP: usize = 4;
     const TILES: [usize; 2] = [8, 4];
     const PAIRS: bool = true;
-    const TAPS: usize = 1;
 
     #[inline(always)]
     fn splat(x: i32) -> __m512i {
@@ -156,10 +150,10 @@ impl Set for Vnni {
     }
 
     #[inline(always)]
-    unsafe fn copy<const RAISED: bool>(from: *const i8, to: *mut u8, len: usize) {
+    unsafe fn copy(from: *const i8, to: *mut u8, len: usize) {
         // SAFETY: see `Vnni`; only bytes below `len` are read; what is written begins below `len`.
         unsafe {
-            let flip = _mm512_set1_epi8(flip(RAISED));
+            let flip = _mm512_set1_epi8(i8::MIN);
             let mut at = 0;
             while at + 64 <= len {
                 let x = _mm512_loadu_si512(from.add(at).cast());
@@ -174,10 +168,10 @@ impl Set for Vnni {
     }
 
     #[inline(always)]
-    unsafe fn fill<const RAISED: bool>(to: *mut u8, len: usize, value: i8) {
+    unsafe fn fill(to: *mut u8, len: usize, value: i8) {
         for at in (0..len).step_by(64) {
             // SAFETY: see `Vnni`; what is written begins below `len`.
-            unsafe { _mm512_storeu_si512(to.add(at).cast(), _mm512_set1_epi8(value ^ flip(RAISED))) };
+            unsafe { _mm512_storeu_si512(to.add(at).cast(), _mm512_set1_epi8(value ^ i8::MIN)) };
         }
     }
 
@@ -233,17 +227,37 @@ impl Set for Vnni {
         unsafe { _mm512_dpbusd_epi32(acc, x, w) }
     }
 
-    /// Of each pair of 16 bits the upper is 0.
     #[inline(always)]
-    fn taps([w, _]: [__m128i; 2]) -> __m512i {
+    fn side_by_side(w: [__m128i; 4]) -> __m512i {
         // SAFETY: see `Vnni`.
-        unsafe { _mm512_and_si512(_mm512_cvtepi8_epi32(w), _mm512_set1_epi32(0xFFFF)) }
+        unsafe {
+            let [a, b, c, d] = w.map(|w| _mm512_cvtepu8_epi32(w));
+            let (a, b) = (_mm512_or_si512(a, _mm512_slli_epi32::<8>(b)), _mm512_slli_epi32::<16>(c));
+            _mm512_or_si512(_mm512_or_si512(a, b), _mm512_slli_epi32::<24>(d))
+        }
     }
 
     #[inline(always)]
-    unsafe fn plus_taps(acc: __m512i, [x, _]: [*const u8; 2], w: __m512i) -> __m512i {
+    fn lower(bias: __m512i, w: __m512i) -> __m512i {
+        // SAFETY: see `Vnni`.
+        unsafe {
+            let sums = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), w);
+            _mm512_sub_epi32(bias, _mm512_slli_epi32::<7>(sums))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn push(inputs: __m512i, x: *const u8) -> __m512i {
         // SAFETY: see `Vnni`; sixteen bytes.
-        unsafe { _mm512_dpwssd_epi32(acc, _mm512_cvtepi8_epi32(_mm_loadu_si128(x.cast())), w) }
+        unsafe {
+            let last = _mm512_slli_epi32::<24>(_mm512_cvtepu8_epi32(_mm_loadu_si128(x.cast())));
+            _mm512_or_si512(_mm512_srli_epi32::<8>(inputs), last)
+        }
+    }
+
+    #[inline(always)]
+    fn plus_each(acc: __m512i, x: __m512i, w: __m512i) -> __m512i {
+        Self::plus(acc, x, w)
     }
 
     /// A second product, by 128, gives what raising the input added.

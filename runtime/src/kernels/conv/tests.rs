@@ -289,3 +289,35 @@ kernel_tests!(portable_s8: portable of i8);
 kernel_tests!(dsp_s8: dsp of i8);
 kernel_tests!(native_s8: native of i8);
 kernel_tests!(portable_s16: portable of i16);
+
+/// Windows wider than a group of taps, and more channels than are worked on together.
+#[test]
+fn large_depthwise_gives_the_bits_of_the_reference() {
+    for seed in 0..300 {
+        let random = &mut Random(seed);
+        let mut pick = |ranges: [std::ops::Range<i64>; 2]| ranges.map(|range| random.range(range) as usize);
+        let (input, kernel) = (pick([5..12, 10..40]), pick([1..6, 1..10]));
+        let (stride, dilation) = (pick([1..3, 1..4]), pick([1..3, 1..3]));
+        let pad = [0, 1].map(|a| (kernel[a] - 1) * dilation[a] / 2);
+        let output = [0, 1].map(|a| out_len(input[a], kernel[a], stride[a], dilation[a], 2 * pad[a]));
+        let [Some(height), Some(width)] = output else { continue };
+        let window = Window { input, output: [height, width], kernel, stride, dilation, pad };
+        let channels = random.range(1..200) as usize;
+        let taps = kernel[0] * kernel[1];
+        let requant = Requant::<i8>::random(random, channels, taps);
+        let p = DepthwiseConv2d {
+            batch: 1,
+            in_channels: channels,
+            multiplier: 1,
+            window,
+            pad_value: random.value(),
+            requant: requant.view(),
+        };
+        let (x, w) = (random.i8s(input[0] * input[1] * channels), random.i8s(taps * channels));
+        let mut expected = vec![0; height * width * channels];
+        let mut found = expected.clone();
+        reference::depthwise_conv2d(&p, &x, &w, &mut expected).unwrap();
+        native::depthwise_conv2d(&p, &x, &w, &mut found, &mut []).unwrap();
+        assert_eq!(expected, found, "seed {seed}: {p:?}");
+    }
+}
