@@ -178,8 +178,9 @@ fn new_project_builds(board: Template, app: App) -> Elf {
     project::write(&files, &project_folder).unwrap_or_else(|error| panic!("{error:#}"));
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--release"]).current_dir(&project_folder);
-    // The dependencies are those of the board's crate, and were built there.
+    // The dependencies are those of the board's crate, and were built there: with this log level, and in this repository's profile.
     cargo.env("CARGO_TARGET_DIR", root().join("target")).env_remove("TEFF_MODEL");
+    cargo.env("DEFMT_LOG", "debug").env("CARGO_PROFILE_RELEASE_BUILD_OVERRIDE_STRIP", "symbols");
     let done = cargo.output().expect("cargo runs");
     assert!(done.status.success(), "{}: {}", board.name(), String::from_utf8_lossy(&done.stderr));
     let program = root().join("target").join(board.target()).join("release").join(&name);
