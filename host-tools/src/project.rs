@@ -78,6 +78,11 @@ impl Template {
         Ok(repository()?.join(folder))
     }
 
+    /// Whether there is such an application for it.
+    pub fn offers(self, app: App) -> bool {
+        self.source(app).is_ok()
+    }
+
     /// The source of the program that runs `app`.
     fn source(self, app: App) -> Result<PathBuf> {
         let source = self.folder()?.join("src");

@@ -127,8 +127,9 @@ fn hardware() {
         for &app in &board.apps[1..] {
             application_fits(board, app);
         }
-        // A project of another application where there is one: that of the first differs in the name of its source only.
-        new_project_builds(Template::Hardware(board), board.apps[board.apps.len() - 1]);
+        for &app in board.apps {
+            new_project_builds(Template::Hardware(board), app);
+        }
         if board.slots.is_some() {
             keeps_out_of_its_slots(board);
         }
@@ -202,6 +203,12 @@ fn new_projects_run_in_qemu() {
         let program = new_project_builds(template, App::Digits);
         let run = board::run(board, &program, &frames[..PIXELS]).unwrap_or_else(|error| panic!("{error:#}"));
         assert_same(board.name, &run.outputs, &expected[..CLASSES]);
+        // The other applications once for each crate: they run in tests of their own.
+        for app in [App::Keyword, App::Storyteller, App::Vibration] {
+            if ["mps2-an386", "riscv-virt-imac"].contains(&board.name) && template.offers(app) {
+                new_project_builds(template, app);
+            }
+        }
     }
 }
 
