@@ -547,3 +547,48 @@ fn movements_take_every_type() {
         assert!(too_long.is_none_or(|step| step.issue() == Some(OpIssue::Params)));
     }
 }
+
+#[test]
+fn narrow_fully_connected_layers_have_the_same_bits_and_refuse_what_they_leave_out() {
+    let layer = |rows: u32, inputs: u32, outputs: u32| {
+        let weights: Vec<u8> = (0..inputs * outputs).map(|i| (i % 7) as u8).collect();
+        let weights = Operand { constant: Some(weights), ..operand(&[outputs, inputs]) };
+        let all = |value: i32| words(&vec![value; outputs as usize]);
+        let shift = Operand { data_type: DataType::U8, ..constant(&vec![34; outputs as usize]) };
+        let params = fully_connected::Params { limits: WITHIN_100 };
+        let inputs = [operand(&[rows, inputs]), weights, all(3), all(1 << 30), shift];
+        step(&FULLY_CONNECTED, &inputs, operand(&[rows, outputs]), &params)
+    };
+    let issue = |layer: &Step, op: &'static [&'static OpDef]| match Model::verify_with(&layer.file().0, op) {
+        Ok(_) => None,
+        Err(VerifyError::Step { issue, .. }) => Some(issue),
+        Err(other) => panic!("{other}"),
+    };
+    static SMALL: &[&OpDef] = &[&FULLY_CONNECTED_SMALL];
+    static VECTOR: &[&OpDef] = &[&FULLY_CONNECTED_VECTOR];
+    let x: Vec<i8> = (-64..64).collect();
+    for (rows, inputs, outputs, small, vector) in [
+        (1, 128, 2, None, None),
+        (1, 1, 3, None, None),
+        (1, 129, 2, Some(OpIssue::Narrow), None),
+        (2, 4, 3, Some(OpIssue::Narrow), Some(OpIssue::Narrow)),
+    ] {
+        let layer = layer(rows, inputs, outputs);
+        assert_eq!(
+            (layer.issue(), issue(&layer, SMALL), issue(&layer, VECTOR)),
+            (None, small, vector),
+            "{rows}×{inputs}"
+        );
+        let accepted = [SMALL, VECTOR].into_iter().filter(|op| issue(&layer, op).is_none());
+        for op in accepted.filter(|_| inputs as usize <= x.len()) {
+            let file = layer.file();
+            let model = Model::verify_with(&file.0, op).unwrap();
+            let mut memory = Aligned([99; 1 << 10]);
+            let mut session = Session::new(&model, &mut memory.0).unwrap();
+            let x = &x[..inputs as usize];
+            session.input_i8(0).unwrap().copy_from_slice(x);
+            session.run().unwrap();
+            assert_eq!(session.output_i8(0).unwrap(), layer.run(&[x]), "{}", op[0].name);
+        }
+    }
+}
