@@ -11,7 +11,7 @@ use teff_app::Unconnected;
 use teff_app::digits::Embedded;
 use teff_app::keyword::{self, Board, RESULT, features};
 use teff_tests::run::{arg_max, run};
-use teff_tests::{available, budget, golden, root};
+use teff_tests::{available, budget, golden_log, root};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::board;
 use teff_tools::ir::Graph;
@@ -209,9 +209,7 @@ fn words_are_heard_on_boards() {
         let run = board::run_binary(board, &firmware, &frames).unwrap_or_else(|error| panic!("{error:#}"));
         let found: Vec<u8> = run.outputs.expect("it writes results").into_iter().map(i8::cast_unsigned).collect();
         assert!(found == expected, "{name}: not the bits of this machine\n{}", run.log.join("\n"));
-        let info: String =
-            run.log.iter().filter(|line| line.starts_with("INFO")).map(|line| format!("{line}\n")).collect();
-        golden("board-keyword.log", &info);
+        golden_log("board-keyword.log", &run.log);
 
         let size = firmware.size().expect("the firmware is intact");
         let counted = run.instructions.expect("this QEMU takes plugins").total();
