@@ -11,6 +11,9 @@ so no AUC can be had from it alone. What this measures instead, for each sensor 
 * the AUC between these and the same walking with the blows of a damaged bearing added.
 
 The model knows spectra by bins, not Hz: 64 Hz are as good to it as 1600.
+
+Writes real.npz, as train.py writes test.npz: the spectra, their severity, the float model's score. A test recomputes the
+figures from it, and those of the fixed-point model.
 """
 
 import io
@@ -58,6 +61,7 @@ def main():
     session = onnxruntime.InferenceSession(HERE / "model.onnx", providers=["CPUExecutionProvider"])
     walks = daphnet()
     found = {0.0: []} | {severity: [] for severity in SEVERITIES.values()}
+    rows = []
     for sensor in range(3):
         series = walks[:, 3 * sensor : 3 * sensor + 3]
         starts = np.arange(0, len(series) - SAMPLES + 1, HOP)
@@ -71,7 +75,11 @@ def main():
             else:
                 seen = judged
             x = relative(spectra(np.concatenate([windows[:BASELINE], seen])))
-            found[severity] += [float(session.run(None, {"spectrum": row[None]})[0][0, 0]) for row in x]
+            scores = [float(session.run(None, {"spectrum": row[None]})[0][0, 0]) for row in x]
+            found[severity] += scores
+            rows += [(row, severity, score) for row, score in zip(x, scores)]
+    spectrum, severity, score = (np.array(column) for column in zip(*rows))
+    np.savez_compressed(HERE / "real.npz", spectrum=spectrum, severity=severity, score=score.astype(np.float32))
     well = np.array(found[0.0])
     figures = {"spectra": len(well), "walking above the limit": round(float((well >= 1).mean()), 4)}
     for name, severity in SEVERITIES.items():

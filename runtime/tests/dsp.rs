@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ndarray::{Array1, Array2};
 use ndarray_npy::{NpzReader, ReadableElement};
-use teff::dsp::{LogMel, MelBank, PreEmphasis, Rfft, apply_window, hamming, hann, powers};
+use teff::dsp::{Complex, Framer, LogMel, MelBank, PreEmphasis, Rfft, apply_window, hamming, hann, powers};
 
 /// All arrays are read from one file.
 struct Goldens(NpzReader<File>);
@@ -41,18 +41,26 @@ fn windows() {
     }
 }
 
+/// What window and FFT make of each signal, and the unit of a sample in it.
+fn spectra_of<const LEN: usize, const HALF: usize>(goldens: &mut Goldens) -> Vec<([Complex; HALF], f64)> {
+    let samples: Array2<i16> = goldens.matrix(&format!("samples_{LEN}"));
+    let (window, fft) = (hann::<LEN>(), Rfft::<HALF>::new());
+    let spectrum = |samples: Vec<i16>| {
+        let mut data = [[0; 2]; HALF];
+        let unit = f64::from(1 << apply_window(&samples, &window, &mut data));
+        fft.run(&mut data);
+        (data, unit)
+    };
+    samples.outer_iter().map(|samples| spectrum(samples.to_vec())).collect()
+}
+
 /// Window and FFT, in units of a sample; the window's own rounding is the larger part.
 fn spectrum<const LEN: usize, const HALF: usize>(bound: f64) {
     let mut goldens = Goldens::open();
-    let samples: Array2<i16> = goldens.matrix(&format!("samples_{LEN}"));
+    let found = spectra_of::<LEN, HALF>(&mut goldens);
     let (re, im): (Array2<f64>, Array2<f64>) =
         (goldens.matrix(&format!("re_{LEN}")), goldens.matrix(&format!("im_{LEN}")));
-    let (window, fft) = (hann::<LEN>(), Rfft::<HALF>::new());
-    for (row, samples) in samples.outer_iter().enumerate() {
-        let samples = samples.to_vec();
-        let mut data = [[0; 2]; HALF];
-        let scale = f64::from(1 << apply_window(&samples, &window, &mut data));
-        fft.run(&mut data);
+    for (row, (data, scale)) in found.into_iter().enumerate() {
         let [dc, nyquist] = data[0];
         let found = [[dc, 0]].into_iter().chain(data.into_iter().skip(1)).chain([[nyquist, 0]]);
         let golden = re.row(row).to_vec().into_iter().zip(im.row(row).to_vec());
@@ -70,6 +78,46 @@ fn spectra() {
     spectrum::<64, 32>(6.0);
     spectrum::<512, 256>(16.0);
     spectrum::<1024, 512>(40.0);
+}
+
+/// Powers, in units of a sample's square: p within `error·(2·√p + error)`, as its root is within `error`, which is as much less
+/// as a signal of full scale has larger units.
+fn power<const LEN: usize, const HALF: usize>(error: f64) {
+    let mut goldens = Goldens::open();
+    let found = spectra_of::<LEN, HALF>(&mut goldens);
+    let golden: Array2<f64> = goldens.matrix(&format!("power_{LEN}"));
+    for (row, (data, unit)) in found.into_iter().enumerate() {
+        assert_eq!(powers(&data).count(), HALF + 1);
+        let error = error * 32_768.0 / (LEN as f64 * unit);
+        for (bin, (found, &p)) in powers(&data).zip(golden.row(row)).enumerate() {
+            let found = found as f64 / (unit * unit);
+            let bound = error * (2.0 * p.sqrt() + error);
+            assert!((found - p).abs() <= bound, "{LEN} points, signal {row}, bin {bin}: {found}, golden {p} ± {bound}");
+        }
+    }
+}
+
+#[test]
+fn power_spectra() {
+    power::<16, 8>(1.2);
+    power::<64, 32>(6.0);
+    power::<512, 256>(14.0);
+    power::<1024, 512>(32.0);
+}
+
+/// Frames as NumPy's views of the whole signal, however the samples come.
+#[test]
+fn streaming_framing() {
+    let mut goldens = Goldens::open();
+    let speech = goldens.vector::<i16>("speech").to_vec();
+    for hop in [160, 400] {
+        let golden: Array2<i16> = goldens.matrix(&format!("frames_of_speech_{hop}"));
+        for piece in [1, 37, 160, 512, speech.len()] {
+            let (mut framer, mut frames) = (Framer::<400>::new(hop), Vec::new());
+            speech.chunks(piece).for_each(|samples| framer.feed(samples, |frame| frames.extend_from_slice(frame)));
+            assert!(golden.iter().eq(&frames), "hop {hop}, {piece} samples at a time");
+        }
+    }
 }
 
 #[test]

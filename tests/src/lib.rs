@@ -85,6 +85,13 @@ pub fn figures(name: &str, text: &str, tolerance: f64) {
     assert_eq!(stored.split_whitespace().count(), text.split_whitespace().count(), "docs/{name} has other rows");
 }
 
+/// Holds a board's log against a golden, as [`golden`] does: its lines of the level INFO, which are the same on every board.
+/// What is not, such as how deep the stack goes, is logged at a lower level.
+pub fn golden_log(name: &str, log: &[String]) {
+    let info: String = log.iter().filter(|line| line.starts_with("INFO")).map(|line| format!("{line}\n")).collect();
+    golden(name, &info);
+}
+
 /// Holds `text` against `tests/goldens/NAME`; with `TEFF_OVERWRITE_GOLDENS=1` writes it there instead.
 ///
 /// # Panics

@@ -20,7 +20,7 @@ use teff_app::spectra;
 use teff_app::storyteller::{self, Settings};
 use teff_tests::cases::{self, Case};
 use teff_tests::recorder::Recorder;
-use teff_tests::{available, budget, golden, root, slow};
+use teff_tests::{available, budget, golden_log, root, slow};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::board::{self, App, Board, BoardRun, Elf, Emulator, Hardware, Kind, linux};
 use teff_tools::compare::{Emulated, compare};
@@ -367,6 +367,7 @@ fn stories_are_the_same_on_every_architecture() {
         let run = board::run_binary(board, &program.expect("it builds"), &prompts).expect("it runs");
         let found: Vec<u8> = run.outputs.expect("it tells a story").into_iter().map(i8::cast_unsigned).collect();
         assert!(found == text, "{name}: another story: {:?}", String::from_utf8_lossy(&found));
+        golden_log("board-storyteller.log", &run.log);
     }
 }
 
@@ -687,9 +688,7 @@ fn on_board(name: &str) {
 
     let last = format!("INFO {images} frames, output CRC-32 {:08x}", crc(&expected));
     assert_eq!(run.log.contains(&last), ends, "{name}: {last:?} in the log\n{}", run.log.join("\n"));
-    // The same on every board: how deep the stack goes, which is not, is logged at a lower level.
-    let info: String = run.log.iter().filter(|line| line.starts_with("INFO")).map(|line| format!("{line}\n")).collect();
-    golden(if ends { "board-lightcnn-mnist.log" } else { "board-serial-lightcnn-mnist.log" }, &info);
+    golden_log(if ends { "board-lightcnn-mnist.log" } else { "board-serial-lightcnn-mnist.log" }, &run.log);
 
     let size = firmware.size().expect("the firmware is intact");
     let instructions = run.instructions.expect("this emulator counts");

@@ -11,7 +11,7 @@ use teff_app::Unconnected;
 use teff_app::digits::Embedded;
 use teff_app::keyword::{self, Board, RESULT, features};
 use teff_tests::run::{arg_max, run};
-use teff_tests::{available, budget, golden, root};
+use teff_tests::{available, budget, golden_log, root};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::board;
 use teff_tools::ir::Graph;
@@ -138,16 +138,21 @@ fn unheard_voices_are_understood() {
     let (window, stream) = (graph("model.onnx"), file("streaming.teff"));
     let stream = Model::verify(&stream).expect("it is valid");
     let int8 = file("model.teff");
-    let [mut float_right, mut int8_right, mut stream_right, mut same] = [0; 4];
+    let [mut float_right, mut int8_right, mut stream_right, mut same, mut as_window] = [0; 5];
+    let mut differences = Vec::new();
     for (index, &label) in labels.iter().enumerate() {
         let x = clip(&x, index);
-        let streamed = best(int8_stream(&stream, &runs(&x)).last().expect("24 runs"));
+        let streamed = int8_stream(&stream, &runs(&x)).pop().expect("24 runs");
         let float = arg_max(&outputs(&window, &x, &[])[0]);
-        let int8 = arg_max(&run(&int8, &[x]).expect("the window runs")[0]);
+        let probabilities = &run(&int8, &[x]).expect("the window runs")[0];
+        // Of both the scale is 1/256 and the zero point -128.
+        differences.extend(streamed.iter().zip(probabilities).map(|(&q, p)| (f32::from(q) + 128.0 - 256.0 * p).abs()));
+        let (streamed, int8) = (best(&streamed), arg_max(probabilities));
         float_right += usize::from(float == label);
         int8_right += usize::from(int8 == label);
         stream_right += usize::from(streamed == label);
         same += usize::from(streamed == float);
+        as_window += usize::from(streamed == int8);
     }
     println!("float {float_right}, int8 {int8_right}, int8 stream {stream_right} right; {same} of 600 as float");
     assert!(float_right >= 540, "float: {float_right} of 600");
@@ -158,6 +163,13 @@ fn unheard_voices_are_understood() {
         let row = format!("| {what} | {right} of 600 | {:.2} % |", right as f64 / 6.0);
         assert!(card.contains(&row), "the card lacks {row:?}");
     }
+    let worst = differences.iter().copied().fold(0.0, f32::max);
+    let mean = differences.iter().sum::<f32>() / differences.len() as f32;
+    let row = format!(
+        "a probability of the int8 stream differs from the int8 window's by at most {worst} of 256 steps, {mean:.2} in the mean, and \
+         both name the same class in {as_window} of 600"
+    );
+    assert!(card.contains(&row), "the card lacks {row:?}");
 }
 
 fn card() -> String {
@@ -209,9 +221,7 @@ fn words_are_heard_on_boards() {
         let run = board::run_binary(board, &firmware, &frames).unwrap_or_else(|error| panic!("{error:#}"));
         let found: Vec<u8> = run.outputs.expect("it writes results").into_iter().map(i8::cast_unsigned).collect();
         assert!(found == expected, "{name}: not the bits of this machine\n{}", run.log.join("\n"));
-        let info: String =
-            run.log.iter().filter(|line| line.starts_with("INFO")).map(|line| format!("{line}\n")).collect();
-        golden("board-keyword.log", &info);
+        golden_log("board-keyword.log", &run.log);
 
         let size = firmware.size().expect("the firmware is intact");
         let counted = run.instructions.expect("this QEMU takes plugins").total();

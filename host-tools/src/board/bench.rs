@@ -28,6 +28,16 @@ const MPS2: Board = Board {
     emulator: Emulator::arm(&["-machine", "mps2-an386"]),
 };
 
+const VIRT: Board = Board {
+    name: "riscv-virt-imc",
+    description: "RV32IMC: QEMU's machine virt",
+    target: "riscv32imc-unknown-none-elf",
+    flash: 8 << 20,
+    ram: 8 << 20,
+    emulator: Emulator::riscv(&["-machine", "virt", "-bios", "none", "-cpu", "rv32i,m=on,c=on,zicsr=on,zicntr=on"]),
+    ..MPS2
+};
+
 /// The machines of `cargo teff bench`.
 pub static MACHINES: &[Board] = &[
     MPS2,
@@ -69,15 +79,20 @@ pub static MACHINES: &[Board] = &[
         emulator: Emulator::arm(&["-machine", "mps3-an547"]),
         ..MPS2
     },
+    VIRT,
     Board {
-        name: "riscv-virt-imc",
-        description: "RV32IMC: QEMU's machine virt",
-        target: "riscv32imc-unknown-none-elf",
-        emulator: Emulator::riscv(&["-machine", "virt", "-bios", "none", "-cpu", "rv32i,m=on,c=on,zicsr=on,zicntr=on"]),
-        flash: 8 << 20,
-        ram: 8 << 20,
-
-        ..MPS2
+        name: "riscv-virt-imac",
+        description: "RV32IMAC: QEMU's machine virt",
+        target: "riscv32imac-unknown-none-elf",
+        emulator: Emulator::riscv(&[
+            "-machine",
+            "virt",
+            "-bios",
+            "none",
+            "-cpu",
+            "rv32i,m=on,a=on,c=on,zicsr=on,zicntr=on",
+        ]),
+        ..VIRT
     },
 ];
 

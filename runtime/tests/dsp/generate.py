@@ -43,12 +43,15 @@ def main() -> None:
         x = signals(n)
         spectrum = np.fft.rfft(x.astype(np.float64) * signal.get_window("hann", n))
         arrays |= {f"samples_{n}": x, f"re_{n}": spectrum.real, f"im_{n}": spectrum.imag}
+        arrays |= {f"power_{n}": np.abs(spectrum) ** 2}
     frames = signals(400)
     power = np.abs(np.fft.rfft(frames * arrays["hann_400"], 512)) ** 2
     weights = mel_filters(257, 40, 20, 7_600)
     arrays |= {"frames_400": frames, "mel_weights": weights, "log2_mel": np.log2(power @ weights.T)}
     speech = signals(2_000)[1]
     arrays |= {"speech": speech, "emphasized": signal.lfilter([1, -0.97], 1, speech.astype(np.float64))}
+    for hop in (160, 400):
+        arrays |= {f"frames_of_speech_{hop}": np.lib.stride_tricks.sliding_window_view(speech, 400)[::hop]}
     np.savez_compressed(Path(__file__).parent / "goldens.npz", **arrays)
 
 
