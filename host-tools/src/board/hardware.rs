@@ -1,35 +1,9 @@
 //! Boards that are no emulators: what is built for them, and what they have.
 
 use anyhow::{Result, bail};
-use clap::ValueEnum;
 
+use super::App;
 use crate::update::Slots;
-
-/// An application of `firmware/app`, for which the crate of a board may have a program.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum App {
-    /// Runs the model on inputs that come over a serial line, and sends its outputs back
-    #[default]
-    Digits,
-    /// Hears words
-    Keyword,
-    /// Tells stories, on lines that come over a serial line
-    Storyteller,
-    /// Watches a machine with an accelerometer
-    Vibration,
-}
-
-impl App {
-    /// Its name on the command line; that of its source file, and the end of its program's name, unless it is the first.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Digits => "digits",
-            Self::Keyword => "keyword",
-            Self::Storyteller => "storyteller",
-            Self::Vibration => "vibration",
-        }
-    }
-}
 
 /// A board and the firmware for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,6 +15,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`App`] | an application, and the models that it takes |
 //! | `availability` | says what this machine lacks, and the command that brings it |
 //! | [`mod@bench`] | instructions, code and memory of a model, operator by operator |
 //! | `build` | runs Cargo in the board's folder |
@@ -28,6 +29,7 @@
 //! | `repository` | finds the folder in which all that lies |
 //! | [`tokens`] | what tokens of a language model cost, and the texts that a core writes |
 
+mod app;
 mod availability;
 pub mod bench;
 mod build;
@@ -42,6 +44,7 @@ mod process;
 mod repository;
 pub mod tokens;
 
+pub use app::App;
 pub use availability::{availability, program_runs, target_availability};
 pub(crate) use build::cargo;
 pub use build::{Kind, build, build_binary, build_comparing, build_hardware};
@@ -49,7 +52,7 @@ pub use count::Count;
 pub use elf::{Elf, Size};
 pub use emulate::{BoardRun, ProgramRun, run, run_binary, run_with_flash};
 pub use emulator::Emulator;
-pub use hardware::{App, Flasher, HARDWARE, Hardware, hardware_by_name};
+pub use hardware::{Flasher, HARDWARE, Hardware, hardware_by_name};
 pub use repository::repository;
 
 /// An emulated board and the firmware for it.

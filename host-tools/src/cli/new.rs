@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use clap::builder::PossibleValuesParser;
 
 use super::output::print;
-use super::teff_file::TeffFile;
+use super::teff_file::{TeffFile, suits};
 use crate::board::App;
 use crate::project::{self, Template};
 
@@ -39,6 +39,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     let board = Template::by_name(&args.board).context("no such board")?;
     let file = TeffFile::read(&args.model)?;
     let model = file.model()?;
+    suits(&model, &args.model, args.app)?;
     let (flash, ram) = (model.file_len() as u64, model.memory_len() as u64);
     let [board_flash, board_ram] = board.memories();
     ensure!(

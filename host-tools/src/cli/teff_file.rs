@@ -3,12 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use teff::{Model, VerifyError};
 
 use super::args::PreprocessArgs;
 use crate::aligned::AlignedBytes;
+use crate::board::App;
 use crate::data::{Dataset, InputSpec, Preprocess};
+use crate::report::{ModelReport, PortReport, text::shape};
 
 /// The bytes of a `.teff`.
 pub(super) struct TeffFile {
@@ -40,6 +42,25 @@ impl TeffFile {
             }
         })
     }
+}
+
+/// Refuses a model that `app` would refuse when its firmware starts.
+pub(super) fn suits(model: &Model<'_>, path: &Path, app: App) -> Result<()> {
+    let Err(mismatch) = app.check(model) else { return Ok(()) };
+    let report = ModelReport::new(model);
+    let ports = |kind: &str, ports: &[PortReport]| {
+        let one = |port: &PortReport| format!("{kind} {} ({} {})", port.name, port.data_type, shape(&port.shape));
+        ports.iter().map(one).collect::<Vec<_>>()
+    };
+    let ports = [ports("input", &report.inputs), ports("output", &report.outputs)].concat();
+    bail!(
+        "{} is no model for the application {}: {mismatch}; it has {}; wanted is {}, such as {}",
+        path.display(),
+        app.name(),
+        ports.join(", "),
+        app.wants(),
+        app.example()
+    )
 }
 
 /// What is wrong, in the words of a user, and what to do about it.

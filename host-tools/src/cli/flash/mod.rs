@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::builder::PossibleValuesParser;
 
 use super::output::{print, spinner, write_atomically};
-use super::teff_file::TeffFile;
+use super::teff_file::{TeffFile, suits};
 use crate::board::{self, App, Flasher, HARDWARE, Hardware, Kind};
 use crate::update::Slots;
 
@@ -72,7 +72,12 @@ pub(super) fn main(args: &Args) -> Result<()> {
         None if args.compare => Kind::Comparing,
         None => Kind::Application,
     };
-    TeffFile::read(&args.model)?.model()?;
+    let file = TeffFile::read(&args.model)?;
+    let model = file.model()?;
+    // Any model can be compared.
+    if kind != Kind::Comparing {
+        suits(&model, &args.model, args.app)?;
+    }
     let program = board.program(args.app)?;
     let root = board::repository()?;
     let firmware = root.join("target/flash").join(format!("{}.elf", board.name));
