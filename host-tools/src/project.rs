@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use teff_build::Budget;
 use toml_edit::{Array, DocumentMut, Item, value};
 
 use crate::board::{App, BOARDS, Board, Emulator, HARDWARE, Hardware, hardware_by_name, repository};
@@ -62,11 +63,14 @@ impl Template {
         }
     }
 
-    /// Bytes of flash and of RAM.
-    pub const fn memories(self) -> [u64; 2] {
+    /// What its firmware gives to a model.
+    ///
+    /// # Errors
+    /// If `teff-build` does not know the board.
+    pub fn budget(self) -> Result<Budget> {
         match self {
-            Self::Hardware(board) => [board.flash, board.ram],
-            Self::Emulated(board) => [board.flash, board.ram],
+            Self::Hardware(board) => board.budget(),
+            Self::Emulated(board) => board.budget(),
         }
     }
 
@@ -319,6 +323,18 @@ mod tests {
             assert_eq!(files[Path::new(MODEL)], b"model");
         }
         assert!(made > Template::all().count());
+    }
+
+    #[test]
+    fn every_board_has_a_budget_below_its_memories() {
+        for board in Template::all() {
+            let [flash, ram] = match board {
+                Template::Hardware(board) => [board.flash, board.ram],
+                Template::Emulated(board) => [board.flash, board.ram],
+            };
+            let Budget { flash: for_flash, ram: for_ram } = board.budget().expect(board.name());
+            assert!((for_flash as u64) < flash && (for_ram as u64) < ram, "{}", board.name());
+        }
     }
 
     #[test]

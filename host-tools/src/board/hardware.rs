@@ -1,6 +1,7 @@
 //! Boards that are no emulators: what is built for them, and what they have.
 
 use anyhow::{Result, bail};
+use teff_build::Budget;
 
 use super::App;
 use crate::update::Slots;
@@ -31,6 +32,14 @@ pub struct Hardware {
 }
 
 impl Hardware {
+    /// What its firmware gives to a model.
+    ///
+    /// # Errors
+    /// If `teff-build` does not know the board.
+    pub fn budget(&self) -> Result<Budget> {
+        super::budget(self.folder, self.target)
+    }
+
     /// The binary of the crate that runs `app`.
     ///
     /// # Errors

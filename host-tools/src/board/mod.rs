@@ -55,6 +55,9 @@ pub use emulator::Emulator;
 pub use hardware::{Flasher, HARDWARE, Hardware, hardware_by_name};
 pub use repository::repository;
 
+use anyhow::{Context, Result};
+use teff_build::Budget;
+
 /// An emulated board and the firmware for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Board {
@@ -74,6 +77,22 @@ pub struct Board {
     pub ram: u64,
     /// What emulates it.
     pub emulator: Emulator,
+}
+
+impl Board {
+    /// What its firmware gives to a model.
+    ///
+    /// # Errors
+    /// If `teff-build` does not know the board.
+    pub fn budget(&self) -> Result<Budget> {
+        budget(self.folder, self.target)
+    }
+}
+
+/// What the firmware in `folder`, from the root of the repository, gives to a model.
+fn budget(folder: &str, target: &str) -> Result<Budget> {
+    let name = folder.rsplit('/').next().unwrap_or(folder);
+    teff_build::budget(name, target).with_context(|| format!("no budget of {folder} for {target} is known"))
 }
 
 /// The crate of the other MPS2 and MPS3 boards too: the target tells it which.

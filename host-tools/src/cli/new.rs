@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::builder::PossibleValuesParser;
 
 use super::output::print;
-use super::teff_file::{TeffFile, suits};
+use super::teff_file::{TeffFile, fits, suits};
 use crate::board::App;
 use crate::project::{self, Template};
 
@@ -40,14 +40,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     let file = TeffFile::read(&args.model)?;
     let model = file.model()?;
     suits(&model, &args.model, args.app)?;
-    let (flash, ram) = (model.file_len() as u64, model.memory_len() as u64);
-    let [board_flash, board_ram] = board.memories();
-    ensure!(
-        flash < board_flash && ram < board_ram,
-        "{}: the model needs {flash} bytes of flash and {ram} of RAM, {} has {board_flash} and {board_ram} for everything",
-        args.model.display(),
-        board.description(),
-    );
+    fits(&model, &args.model, board.name(), board.budget()?)?;
     let folder = std::path::absolute(&args.folder)?;
     let name = folder.file_name().and_then(|name| name.to_str()).context("the folder has no name")?;
     project::write(&project::files(board, args.app, name, file.bytes())?, &folder)?;

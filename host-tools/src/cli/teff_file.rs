@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use teff::{Model, VerifyError};
+use teff_build::Budget;
 
 use super::args::PreprocessArgs;
 use crate::aligned::AlignedBytes;
@@ -61,6 +62,12 @@ pub(super) fn suits(model: &Model<'_>, path: &Path, app: App) -> Result<()> {
         app.wants(),
         app.example()
     )
+}
+
+/// Refuses a model that is beyond `budget`, what the firmware for `board` gives to one: its build would fail.
+pub(super) fn fits(model: &Model<'_>, path: &Path, board: &str, budget: Budget) -> Result<()> {
+    let fits = budget.check(model.file_len(), model.memory_len());
+    fits.with_context(|| format!("{} does not fit {board}", path.display()))
 }
 
 /// What is wrong, in the words of a user, and what to do about it.

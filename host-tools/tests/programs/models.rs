@@ -40,3 +40,24 @@ fn a_model_of_any_application_can_be_compared() {
     let (bench, model) = (Bench::with(&[]), model("storyteller/model.teff"));
     bench.text(&["flash", "--board", "nrf52840-dk", "--compare", &model, "--dry-run"]);
 }
+
+/// As the board's build script would, with both numbers.
+#[test]
+fn a_model_beyond_what_a_board_gives_is_refused() {
+    let ram = "bytes of RAM, this board gives a model 12288: ";
+    let said = refused("microbit", "digits", "keyword/streaming.teff");
+    assert!(said.contains("does not fit microbit") && said.contains(ram) && said.contains("needs "), "{said}");
+    let flash = "needs 486448 bytes of flash, this board gives a model 393216: 93232 bytes too many";
+    let (bench, storyteller) = (Bench::with(&[]), model("storyteller/model.teff"));
+    let new = |board: &str, folder: &str| {
+        let folder = bench.at(folder);
+        let args = ["new", "--board", board, "--app", "storyteller", "--model", &storyteller, folder.to_str().unwrap()];
+        bench.teff(&args)
+    };
+    let said = String::from_utf8(new("mps3-an547", "small").stderr).unwrap();
+    assert!(said.contains("does not fit mps3-an547") && said.contains(flash), "{said}");
+    assert!(!bench.at("small").exists());
+    assert!(new("mps2-an386", "large").status.success() && bench.at("large/model.teff").exists());
+    let compared = bench.failure(&["flash", "--board", "hifive1", &storyteller, "--compare", "--dry-run"]);
+    assert!(compared.contains("does not fit hifive1") && compared.contains("gives a model 11264"), "{compared}");
+}

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::builder::PossibleValuesParser;
 
 use super::output::{print, spinner, write_atomically};
-use super::teff_file::{TeffFile, suits};
+use super::teff_file::{TeffFile, fits, suits};
 use crate::board::{self, App, Flasher, HARDWARE, Hardware, Kind};
 use crate::update::Slots;
 
@@ -78,6 +78,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     if kind != Kind::Comparing {
         suits(&model, &args.model, args.app)?;
     }
+    fits(&model, &args.model, board.name, board.budget()?)?;
     let program = board.program(args.app)?;
     let root = board::repository()?;
     let firmware = root.join("target/flash").join(format!("{}.elf", board.name));
