@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use teff_build::Budget;
 use toml_edit::{Array, DocumentMut, Item, value};
 
-use crate::board::{App, BOARDS, Board, Emulator, HARDWARE, Hardware, hardware_by_name, repository};
+use crate::board::{App, BOARDS, Board, Emulator, Flasher, HARDWARE, Hardware, hardware_by_name, repository};
 
 /// The files of a project: their paths within it, and their bytes.
 pub type Files = BTreeMap<PathBuf, Vec<u8>>;
@@ -118,12 +118,23 @@ impl Template {
     fn hints(self) -> String {
         match self {
             Self::Hardware(board) => {
-                let tools = board.flashers.iter().map(|f| format!("* {}: {}\n", f.program(), f.install()));
-                format!(
-                    "The last builds it, writes it to the board and starts it, with the runner in `.cargo/config.toml`. It \
-                     needs one of\n\n{}",
-                    tools.collect::<String>()
-                )
+                let Some((first, others)) = board.flashers.split_first() else { return String::new() };
+                let mut text = format!(
+                    "The last builds it, writes it to the board and starts it, with the runner in `.cargo/config.toml`, \
+                     `{}`. To\ninstall it: {}.\n",
+                    first.program(),
+                    first.install()
+                );
+                if !others.is_empty() {
+                    text += "\nIn its place these can be the runner:\n\n";
+                }
+                for other in others {
+                    text += &format!("* `{}`; to install it: {}\n", other.runner().join(" "), other.install());
+                }
+                if matches!(first, Flasher::Espflash(_)) {
+                    text += "\nespflash shows what comes over the serial line; the log, which is defmt over RTT, only probe-rs does.\n";
+                }
+                text
             }
             Self::Emulated(_) => "The last builds it and runs it in QEMU, with the runner in `.cargo/config.toml`: it reads \
                                   `frames.bin` in this folder,\nthe bytes of the model's inputs, and writes \
@@ -314,6 +325,9 @@ mod tests {
             let config = of(".cargo/config.toml");
             assert!(config.contains(&format!("target = \"{}\"", board.target())));
             assert!(!emulated || config.contains("\"-kernel\""), "{}", board.name());
+            if let Template::Hardware(board) = board {
+                assert_runner(board, &config.parse().expect("TOML"), &of("README.md"));
+            }
             let main = of("src/main.rs");
             let calls = [format!("{}::run", app.name()), "teff_probe::run(".into(), "teff_semihost::run".into()];
             assert!(calls.iter().any(|call| main.contains(call)), "{} {}", board.name(), app.name());
@@ -323,6 +337,28 @@ mod tests {
             assert_eq!(files[Path::new(MODEL)], b"model");
         }
         assert!(made > Template::all().count());
+    }
+
+    /// The runner is what `teff flash` takes first, and the README says how to install it before it names others.
+    fn assert_runner(board: &Hardware, config: &DocumentMut, readme: &str) {
+        let targets = config["target"].as_table_like().expect("a table").iter();
+        let is_ours = |key: &str| key == board.target || (key.contains("\"arm\"") && board.target.starts_with("thumb"));
+        let runners: Vec<_> = targets.filter(|(key, _)| is_ours(key)).map(|(_, target)| &target["runner"]).collect();
+        let [runner] = runners[..] else { panic!("{}: one runner in {config}", board.name) };
+        let mut words: Vec<_> = match (runner.as_str(), runner.as_array()) {
+            (Some(text), _) => text.split(' ').collect(),
+            (None, Some(words)) => words.iter().filter_map(|word| word.as_str()).collect(),
+            (None, None) => panic!("{}: no runner in {config}", board.name),
+        };
+        let mut expected = board.flashers[0].runner();
+        assert_eq!(words[0], expected[0], "{}", board.name);
+        // Options may stand in any order.
+        words.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(words, expected, "{}", board.name);
+        let places = board.flashers.iter().map(|f| readme.find(f.install()).expect("it says how to install it"));
+        assert!(places.is_sorted(), "{}: {readme}", board.name);
+        assert!(readme.contains(&format!("`{}`. To\ninstall", board.flashers[0].program())), "{readme}");
     }
 
     #[test]

@@ -107,9 +107,16 @@ impl Flasher {
         };
         arguments.iter().map(ToString::to_string).collect()
     }
-}
 
-impl Flasher {
+    /// What Cargo runs a firmware with, whose file it adds: the same, and where there is a line, what comes over it.
+    pub fn runner(self) -> Vec<String> {
+        // It is no argument by itself.
+        const FIRMWARE: &str = "";
+        let arguments = self.arguments(FIRMWARE).into_iter().filter(|argument| argument != FIRMWARE);
+        let monitor = matches!(self, Self::Espflash(_)).then(|| "--monitor".to_string());
+        [self.program().to_string()].into_iter().chain(arguments).chain(monitor).collect()
+    }
+
     /// Its calls that write the bytes of the file `image` to `address` and start the firmware again; none if it only
     /// writes firmware.
     pub fn raw(self, image: &str, address: u32) -> Option<Vec<Vec<String>>> {
