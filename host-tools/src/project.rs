@@ -1,5 +1,7 @@
 //! New firmware projects: the crate of a board, made to stand on its own around one model.
 
+mod names;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +10,9 @@ use anyhow::{Context, Result, ensure};
 use teff_build::Budget;
 use toml_edit::{Array, DocumentMut, Item, value};
 
-use crate::board::{App, BOARDS, Board, Emulator, Flasher, HARDWARE, Hardware, hardware_by_name, repository};
+use crate::board::{
+    App, BOARDS, Board, Emulator, Flasher, HARDWARE, Hardware, canonical, hardware_by_name, repository,
+};
 
 /// The files of a project: their paths within it, and their bytes.
 pub type Files = BTreeMap<PathBuf, Vec<u8>>;
@@ -34,9 +38,9 @@ impl Template {
         HARDWARE.iter().map(Self::Hardware).chain(only_emulated.map(Self::Emulated))
     }
 
-    /// That of this name.
+    /// That of this name, or of another by which people know it.
     pub fn by_name(name: &str) -> Option<Self> {
-        Self::all().find(|template| template.name() == name)
+        Self::all().find(|template| template.name() == canonical(name))
     }
 
     /// Its name.
@@ -115,7 +119,7 @@ impl Template {
     }
 
     /// What a person must know to run the program.
-    fn hints(self) -> String {
+    fn hints(self, app: App) -> String {
         match self {
             Self::Hardware(board) => {
                 let Some((first, others)) = board.flashers.split_first() else { return String::new() };
@@ -136,12 +140,34 @@ impl Template {
                 }
                 text
             }
-            Self::Emulated(_) => "The last builds it and runs it in QEMU, with the runner in `.cargo/config.toml`: it reads \
-                                  `frames.bin` in this folder,\nthe bytes of the model's inputs, and writes \
-                                  `outputs.bin`. Its log is defmt on standard output, for `defmt-print`:\n`cargo run \
-                                  --release | defmt-print -e target/TARGET/release/NAME` (`cargo install defmt-print`).\n"
-                .to_string(),
+            Self::Emulated(_) => {
+                let [frames, outputs] = streams(app);
+                format!(
+                    "The last builds it and runs it in QEMU, with the runner in `.cargo/config.toml`. In this folder it reads\n\n\
+                     * `frames.bin`: {frames}\n\nand writes\n\n* `outputs.bin`: {outputs}\n\nIts log is defmt on standard \
+                     output, for `defmt-print`:\n`cargo run --release | defmt-print -e target/TARGET/release/NAME` (`cargo \
+                     install defmt-print`).\n"
+                )
+            }
         }
+    }
+}
+
+/// What an application reads, and what it writes.
+const fn streams(app: App) -> [&'static str; 2] {
+    match app {
+        App::Digits => {
+            ["the bytes of the model's input, frame after frame", "the bytes of the model's output for each"]
+        }
+        App::Keyword => [
+            "sound, samples of 16 bits at 16 kHz, little-endian",
+            "three bytes for each run of the model: the class of the word that is heard or 255, the best class, its score",
+        ],
+        App::Storyteller => ["prompts, a line each", "the text that each begins"],
+        App::Vibration => [
+            "a recording, x, y and z of each sample of an accelerometer, 16 bits each, little-endian",
+            "the bytes of the model's score, once for each spectrum after the baseline's",
+        ],
     }
 }
 
@@ -153,9 +179,10 @@ impl Template {
 /// # Errors
 /// If `name` is no name for a package, the board has no such application, or the repository is not there or not as expected.
 pub fn files(board: Template, app: App, name: &str, model: &[u8]) -> Result<Files> {
-    ensure!(is_package_name(name), "{name:?} is no name for a package: letters, digits, - and _, a letter first");
     let source = board.source(app)?;
     let template = board.folder()?;
+    let manifest: DocumentMut = text(&template.join("Cargo.toml"))?.parse().context("the board's Cargo.toml")?;
+    names::check(name, &manifest)?;
     let mut files = Files::new();
     add_all(&mut files, &template, Path::new(""))?;
     let main = text(&source)?;
@@ -166,15 +193,14 @@ pub fn files(board: Template, app: App, name: &str, model: &[u8]) -> Result<File
     // Programs in src/bin find the modules beside main.rs by their paths.
     let main = main.lines().filter(|line| !line.starts_with("#[path = \"../")).map(|line| format!("{line}\n"));
     files.insert("src/main.rs".into(), main.collect::<String>().into_bytes());
-    let manifest = text(&template.join("Cargo.toml"))?;
-    files.insert("Cargo.toml".into(), self::manifest(&manifest, &template, name, board)?.into_bytes());
+    files.insert("Cargo.toml".into(), self::manifest(manifest, &template, name, board)?.into_bytes());
     let config = text(&template.join(".cargo/config.toml"))?;
     files.insert(".cargo/config.toml".into(), self::config(&config, board)?.into_bytes());
     let script = text(&template.join("build.rs"))?;
     files.insert("build.rs".into(), build_script(&script)?.into_bytes());
     files.insert(MODEL.into(), model.to_vec());
     files.insert(".gitignore".into(), b"/target\n".to_vec());
-    files.insert("README.md".into(), readme(board, name).into_bytes());
+    files.insert("README.md".into(), readme(board, app, name).into_bytes());
     Ok(files)
 }
 
@@ -213,19 +239,13 @@ pub fn write(files: &Files, folder: &Path) -> Result<()> {
     fs::rename(&project, folder).with_context(what)
 }
 
-fn is_package_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-}
-
 /// The modules that a program names as files beside it.
 fn modules(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| line.trim().strip_prefix("mod ")?.strip_suffix(';'))
 }
 
 /// The manifest: another name, paths from anywhere, one program.
-fn manifest(text: &str, template: &Path, name: &str, board: Template) -> Result<String> {
-    let mut manifest: DocumentMut = text.parse().context("the board's Cargo.toml")?;
+fn manifest(mut manifest: DocumentMut, template: &Path, name: &str, board: Template) -> Result<String> {
     let package = &mut manifest["package"];
     package["name"] = value(name);
     package["description"] = value(format!("A Teff model on {}", board.description()));
@@ -274,8 +294,8 @@ fn build_script(text: &str) -> Result<String> {
     Ok(text.replace(CALL, &format!("teff_build::firmware_of({MODEL:?}, ")))
 }
 
-fn readme(board: Template, name: &str) -> String {
-    let (target, hints) = (board.target(), board.hints().replace("TARGET", board.target()).replace("NAME", name));
+fn readme(board: Template, app: App, name: &str) -> String {
+    let (target, hints) = (board.target(), board.hints(app).replace("TARGET", board.target()).replace("NAME", name));
     format!(
         "# {name}
 
@@ -325,6 +345,15 @@ mod tests {
             let config = of(".cargo/config.toml");
             assert!(config.contains(&format!("target = \"{}\"", board.target())));
             assert!(!emulated || config.contains("\"-kernel\""), "{}", board.name());
+            if emulated {
+                let reads = match app {
+                    App::Digits => "the bytes of the model's input",
+                    App::Keyword => "sound",
+                    App::Storyteller => "prompts",
+                    App::Vibration => "a recording",
+                };
+                assert!(of("README.md").contains(&format!("`frames.bin`: {reads}")), "{} {}", board.name(), app.name());
+            }
             if let Template::Hardware(board) = board {
                 assert_runner(board, &config.parse().expect("TOML"), &of("README.md"));
             }
@@ -368,14 +397,14 @@ mod tests {
                 Template::Hardware(board) => [board.flash, board.ram],
                 Template::Emulated(board) => [board.flash, board.ram],
             };
-            let Budget { flash: for_flash, ram: for_ram } = board.budget().expect(board.name());
+            let Budget { flash: for_flash, ram: for_ram } = board.budget().expect("it is known");
             assert!((for_flash as u64) < flash && (for_ram as u64) < ram, "{}", board.name());
         }
     }
 
     #[test]
-    fn names_that_cargo_refuses_are_refused() {
-        for name in ["", "1st", "a b", "ä", "a/b", "-a"] {
+    fn names_of_what_a_project_uses_are_refused() {
+        for name in ["a b", "teff", "cortex-m-rt", "core"] {
             let error = files(Template::Hardware(&HARDWARE[0]), App::Digits, name, b"").expect_err(name).to_string();
             assert!(error.contains("is no name for a package"), "{error}");
         }

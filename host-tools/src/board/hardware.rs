@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use teff_build::Budget;
 
-use super::App;
+use super::{App, canonical};
 use crate::update::Slots;
 
 /// A board and the firmware for it.
@@ -135,9 +135,9 @@ impl Flasher {
     }
 }
 
-/// The board of this name that is no emulator.
+/// The board of this name, or of another by which people know it, that is no emulator.
 pub fn hardware_by_name(name: &str) -> Option<&'static Hardware> {
-    HARDWARE.iter().find(|board| board.name == name)
+    HARDWARE.iter().find(|board| board.name == canonical(name))
 }
 
 const ALL: [App; 4] = [App::Digits, App::Keyword, App::Storyteller, App::Vibration];

@@ -221,7 +221,44 @@ pub static BOARDS: &[Board] = &[
     },
 ];
 
-/// The board of this name.
+/// Other names by which people know boards, and theirs here.
+const ALIASES: &[(&str, &str)] = &[
+    ("mps2-an547", "mps3-an547"),
+    ("nrf52840", "nrf52840-dk"),
+    ("pico", "rp2040"),
+    ("pico2", "rp2350"),
+    ("riscv-virt", "riscv-virt-imac"),
+];
+
+/// The name here of the board that people know as `name`.
+pub fn canonical(name: &str) -> &str {
+    ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name)
+}
+
+/// The other names of the board `name`.
+pub fn aliases(name: &str) -> impl Iterator<Item = &'static str> {
+    ALIASES.iter().filter(move |(_, board)| *board == name).map(|(alias, _)| *alias)
+}
+
+/// The board of this name, or of another by which people know it.
 pub fn by_name(name: &str) -> Option<&'static Board> {
-    BOARDS.iter().find(|board| board.name == name)
+    BOARDS.iter().find(|board| board.name == canonical(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alias_is_another_name_of_a_board_that_is_there() {
+        for (alias, name) in ALIASES {
+            let boards = [by_name(alias).map(|board| board.name), hardware_by_name(alias).map(|board| board.name)];
+            assert!(boards.contains(&Some(name)), "{alias}: {boards:?}");
+            assert!(
+                BOARDS.iter().all(|board| board.name != *alias) && HARDWARE.iter().all(|board| board.name != *alias)
+            );
+            assert_eq!((canonical(alias), canonical(name)), (*name, *name));
+            assert!(aliases(name).any(|other| other == *alias));
+        }
+    }
 }

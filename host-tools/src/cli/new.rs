@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::builder::PossibleValuesParser;
 
+use super::args::board_names;
 use super::output::print;
 use super::teff_file::{TeffFile, fits, suits};
 use crate::board::App;
@@ -25,7 +25,7 @@ pub(super) struct Args {
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
     /// The board
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Template::all().map(Template::name)))]
+    #[arg(long, value_name = "NAME", value_parser = board_names(Template::all().map(Template::name)))]
     board: String,
     /// The application
     #[arg(long, value_enum, default_value_t)]

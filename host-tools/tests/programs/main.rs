@@ -4,6 +4,7 @@
 
 mod deploy;
 mod flash;
+mod messages;
 mod models;
 
 use std::fs;

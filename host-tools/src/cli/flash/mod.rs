@@ -8,8 +8,8 @@ use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::builder::PossibleValuesParser;
 
+use super::args::board_names;
 use super::output::{print, spinner, write_atomically};
 use super::teff_file::{TeffFile, fits, suits};
 use crate::board::{self, App, Flasher, HARDWARE, Hardware, Kind};
@@ -34,7 +34,7 @@ pub(super) struct Args {
     #[arg(value_name = "MODEL.teff")]
     model: PathBuf,
     /// The board
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(HARDWARE.iter().map(|b| b.name)))]
+    #[arg(long, value_name = "NAME", value_parser = board_names(HARDWARE.iter().map(|b| b.name)))]
     board: String,
     /// The application
     #[arg(long, value_enum, default_value_t, conflicts_with_all = ["compare", "public_key", "model_only"])]
