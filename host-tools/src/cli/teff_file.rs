@@ -12,6 +12,7 @@ use crate::aligned::AlignedBytes;
 use crate::board::App;
 use crate::data::{Dataset, InputSpec, Preprocess};
 use crate::report::{ModelReport, PortReport, text::shape};
+use crate::update::is_signed;
 
 /// The bytes of a `.teff`.
 pub(super) struct TeffFile {
@@ -39,6 +40,9 @@ impl TeffFile {
                 VerifyError::BadMagic if onnx => {
                     anyhow!("{path}: an ONNX model: convert it first, with teff convert {path} --calibration …")
                 }
+                VerifyError::BadMagic if is_signed(&self.bytes) => anyhow!(
+                    "{path} is signed, which `teff push` and `teff flash --model-only` want: use the .teff that was signed"
+                ),
                 error => anyhow!("{}", explain(error)).context(format!("{path}: refused")),
             }
         })

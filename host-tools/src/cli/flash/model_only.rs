@@ -45,11 +45,7 @@ fn signed(args: &Args) -> Result<(Vec<u8>, [u8; 32])> {
     let name = args.model.display();
     let file = fs::read(&args.model).with_context(|| format!("cannot read {name}"))?;
     match (is_signed(&file), &args.public_key, &args.key, args.number) {
-        (true, Some(public), _, _) => {
-            let text = fs::read_to_string(public);
-            let text = text.with_context(|| format!("cannot read the public key {}", public.display()))?;
-            Ok((file, key::parse_public(&text).with_context(|| public.display().to_string())?))
-        }
+        (true, Some(public), _, _) => Ok((file, key::read_public(public)?)),
         (true, None, _, _) => {
             bail!("{name} is signed: --public-key KEY.pub names the key with which the board's firmware was built")
         }
