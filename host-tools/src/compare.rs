@@ -13,15 +13,13 @@ use teff_link::{CHUNK, Collector, FRAME, decode, encode};
 
 use crate::aligned::AlignedBytes;
 use crate::board::{self, Board, Elf};
-use crate::line::{Client, Line};
+use crate::line::{Client, Line, Patience};
 
 /// What a device answers.
 pub type Response = teff_app::compare::Response<Vec<u8>>;
 
-/// How long a step, or anything else, may take on the slowest processor.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a request is sent.
-const TRIES: u32 = 3;
+/// A device that is there greets at once; a step, or anything else, takes its time on the slowest processor.
+const PATIENCE: Patience = Patience { quick: Duration::from_secs(3), slow: Duration::from_secs(30), tries: 3 };
 
 /// Something that answers requests in their order.
 pub trait Device {
@@ -35,24 +33,31 @@ pub trait Device {
 /// A device on a serial line.
 pub struct Serial<'l> {
     client: Client<'l, dyn Line + 'l>,
+    patience: Patience,
     bar: ProgressBar,
 }
 
 impl<'l> Serial<'l> {
     /// A device that answers on `line`; `bar` counts the answers.
     pub fn new(line: &'l mut (dyn Line + 'l), bar: ProgressBar) -> Self {
-        Self { client: Client::new(line, TRIES), bar }
+        Self::with_patience(line, bar, PATIENCE)
+    }
+
+    /// The same with `quick` for the greeting, and `slow` for all that follows.
+    pub fn with_patience(line: &'l mut (dyn Line + 'l), bar: ProgressBar, patience: Patience) -> Self {
+        Self { client: Client::new(line, patience.tries), patience, bar }
     }
 }
 
 impl Device for Serial<'_> {
     fn ask(&mut self, requests: &[Request<'_>]) -> Result<Vec<Response>> {
         self.bar.inc_length(requests.len() as u64);
-        let ask = |request| {
+        let ask = |request: &Request<'_>| {
             self.bar.inc(1);
-            self.client
-                .ask(request, PATIENCE)
-                .context("the device does not answer: does it run firmware for comparing?")
+            let patience = if matches!(request, Request::Hello) { self.patience.quick } else { self.patience.slow };
+            self.client.ask(request, patience).context(
+                "the device does not answer: does it run firmware for comparing, as `teff flash --compare` makes it?",
+            )
         };
         requests.iter().map(ask).collect()
     }
@@ -320,6 +325,37 @@ mod tests {
             };
             Ok(requests.iter().map(answer).collect())
         }
+    }
+
+    /// Nobody is there.
+    struct Silence;
+
+    impl std::io::Read for Silence {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            std::thread::sleep(Duration::from_millis(1));
+            Err(std::io::ErrorKind::TimedOut.into())
+        }
+    }
+
+    impl std::io::Write for Silence {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn silence_ends_with_the_greeting() {
+        assert!(PATIENCE.quick * PATIENCE.tries <= Duration::from_secs(10));
+        // Longer than any test may take.
+        let patience = Patience { quick: Duration::from_millis(5), slow: Duration::from_secs(1 << 20), tries: 2 };
+        let (mut line, bar) = (Silence, ProgressBar::hidden());
+        let error = Serial::with_patience(&mut line, bar, patience).ask(&[Request::Hello, Request::Start]);
+        let error = format!("{:#}", error.expect_err("nobody answers"));
+        assert!(error.contains("teff flash --compare") && error.contains("2 requests within 5 ms"), "{error}");
     }
 
     fn run(faulty: Option<u16>) -> Result<Comparison> {

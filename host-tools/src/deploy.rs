@@ -178,7 +178,7 @@ impl fmt::Display for Step {
 }
 
 /// As a shell wants it.
-fn quoted(argument: &str) -> String {
+pub(crate) fn quoted(argument: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,+~%".contains(c);
     if !argument.is_empty() && argument.chars().all(plain) {
         argument.to_string()

@@ -1,13 +1,18 @@
 //! New firmware projects: the crate of a board, made to stand on its own around one model.
 
+mod names;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use teff_build::Budget;
 use toml_edit::{Array, DocumentMut, Item, value};
 
-use crate::board::{App, BOARDS, Board, Emulator, HARDWARE, Hardware, hardware_by_name, repository};
+use crate::board::{
+    App, BOARDS, Board, Emulator, Flasher, HARDWARE, Hardware, canonical, hardware_by_name, repository,
+};
 
 /// The files of a project: their paths within it, and their bytes.
 pub type Files = BTreeMap<PathBuf, Vec<u8>>;
@@ -33,9 +38,9 @@ impl Template {
         HARDWARE.iter().map(Self::Hardware).chain(only_emulated.map(Self::Emulated))
     }
 
-    /// That of this name.
+    /// That of this name, or of another by which people know it.
     pub fn by_name(name: &str) -> Option<Self> {
-        Self::all().find(|template| template.name() == name)
+        Self::all().find(|template| template.name() == canonical(name))
     }
 
     /// Its name.
@@ -62,11 +67,14 @@ impl Template {
         }
     }
 
-    /// Bytes of flash and of RAM.
-    pub const fn memories(self) -> [u64; 2] {
+    /// What its firmware gives to a model.
+    ///
+    /// # Errors
+    /// If `teff-build` does not know the board.
+    pub fn budget(self) -> Result<Budget> {
         match self {
-            Self::Hardware(board) => [board.flash, board.ram],
-            Self::Emulated(board) => [board.flash, board.ram],
+            Self::Hardware(board) => board.budget(),
+            Self::Emulated(board) => board.budget(),
         }
     }
 
@@ -116,22 +124,55 @@ impl Template {
     }
 
     /// What a person must know to run the program.
-    fn hints(self) -> String {
+    fn hints(self, app: App) -> String {
         match self {
             Self::Hardware(board) => {
-                let tools = board.flashers.iter().map(|f| format!("* {}: {}\n", f.program(), f.install()));
+                let Some((first, others)) = board.flashers.split_first() else { return String::new() };
+                let mut text = format!(
+                    "The last builds it, writes it to the board and starts it, with the runner in `.cargo/config.toml`, \
+                     `{}`. To\ninstall it: {}.\n",
+                    first.program(),
+                    first.install()
+                );
+                if !others.is_empty() {
+                    text += "\nIn its place these can be the runner:\n\n";
+                }
+                for other in others {
+                    text += &format!("* `{}`; to install it: {}\n", other.runner().join(" "), other.install());
+                }
+                if matches!(first, Flasher::Espflash(_)) {
+                    text += "\nespflash shows what comes over the serial line; the log, which is defmt over RTT, only probe-rs does.\n";
+                }
+                text
+            }
+            Self::Emulated(_) => {
+                let [frames, outputs] = streams(app);
                 format!(
-                    "The last builds it, writes it to the board and starts it, with the runner in `.cargo/config.toml`. It \
-                     needs one of\n\n{}",
-                    tools.collect::<String>()
+                    "The last builds it and runs it in QEMU, with the runner in `.cargo/config.toml`. In this folder it reads\n\n\
+                     * `frames.bin`: {frames}\n\nand writes\n\n* `outputs.bin`: {outputs}\n\nIts log is defmt on standard \
+                     output, for `defmt-print`:\n`cargo run --release | defmt-print -e target/TARGET/release/NAME` (`cargo \
+                     install defmt-print`).\n"
                 )
             }
-            Self::Emulated(_) => "The last builds it and runs it in QEMU, with the runner in `.cargo/config.toml`: it reads \
-                                  `frames.bin` in this folder,\nthe bytes of the model's inputs, and writes \
-                                  `outputs.bin`. Its log is defmt on standard output, for `defmt-print`:\n`cargo run \
-                                  --release | defmt-print -e target/TARGET/release/NAME` (`cargo install defmt-print`).\n"
-                .to_string(),
         }
+    }
+}
+
+/// What an application reads, and what it writes.
+const fn streams(app: App) -> [&'static str; 2] {
+    match app {
+        App::Digits => {
+            ["the bytes of the model's input, frame after frame", "the bytes of the model's output for each"]
+        }
+        App::Keyword => [
+            "sound, samples of 16 bits at 16 kHz, little-endian",
+            "three bytes for each run of the model: the class of the word that is heard or 255, the best class, its score",
+        ],
+        App::Storyteller => ["prompts, a line each", "the text that each begins"],
+        App::Vibration => [
+            "a recording, x, y and z of each sample of an accelerometer, 16 bits each, little-endian",
+            "the bytes of the model's score, once for each spectrum after the baseline's",
+        ],
     }
 }
 
@@ -143,9 +184,10 @@ impl Template {
 /// # Errors
 /// If `name` is no name for a package, the board has no such application, or the repository is not there or not as expected.
 pub fn files(board: Template, app: App, name: &str, model: &[u8]) -> Result<Files> {
-    ensure!(is_package_name(name), "{name:?} is no name for a package: letters, digits, - and _, a letter first");
     let source = board.source(app)?;
     let template = board.folder()?;
+    let manifest: DocumentMut = text(&template.join("Cargo.toml"))?.parse().context("the board's Cargo.toml")?;
+    names::check(name, &manifest)?;
     let mut files = Files::new();
     add_all(&mut files, &template, Path::new(""))?;
     let main = text(&source)?;
@@ -156,15 +198,14 @@ pub fn files(board: Template, app: App, name: &str, model: &[u8]) -> Result<File
     // Programs in src/bin find the modules beside main.rs by their paths.
     let main = main.lines().filter(|line| !line.starts_with("#[path = \"../")).map(|line| format!("{line}\n"));
     files.insert("src/main.rs".into(), main.collect::<String>().into_bytes());
-    let manifest = text(&template.join("Cargo.toml"))?;
-    files.insert("Cargo.toml".into(), self::manifest(&manifest, &template, name, board)?.into_bytes());
+    files.insert("Cargo.toml".into(), self::manifest(manifest, &template, name, board)?.into_bytes());
     let config = text(&template.join(".cargo/config.toml"))?;
     files.insert(".cargo/config.toml".into(), self::config(&config, board)?.into_bytes());
     let script = text(&template.join("build.rs"))?;
     files.insert("build.rs".into(), build_script(&script)?.into_bytes());
     files.insert(MODEL.into(), model.to_vec());
     files.insert(".gitignore".into(), b"/target\n".to_vec());
-    files.insert("README.md".into(), readme(board, name).into_bytes());
+    files.insert("README.md".into(), readme(board, app, name).into_bytes());
     Ok(files)
 }
 
@@ -203,19 +244,13 @@ pub fn write(files: &Files, folder: &Path) -> Result<()> {
     fs::rename(&project, folder).with_context(what)
 }
 
-fn is_package_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-}
-
 /// The modules that a program names as files beside it.
 fn modules(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| line.trim().strip_prefix("mod ")?.strip_suffix(';'))
 }
 
 /// The manifest: another name, paths from anywhere, one program.
-fn manifest(text: &str, template: &Path, name: &str, board: Template) -> Result<String> {
-    let mut manifest: DocumentMut = text.parse().context("the board's Cargo.toml")?;
+fn manifest(mut manifest: DocumentMut, template: &Path, name: &str, board: Template) -> Result<String> {
     let package = &mut manifest["package"];
     package["name"] = value(name);
     package["description"] = value(format!("A Teff model on {}", board.description()));
@@ -264,8 +299,8 @@ fn build_script(text: &str) -> Result<String> {
     Ok(text.replace(CALL, &format!("teff_build::firmware_of({MODEL:?}, ")))
 }
 
-fn readme(board: Template, name: &str) -> String {
-    let (target, hints) = (board.target(), board.hints().replace("TARGET", board.target()).replace("NAME", name));
+fn readme(board: Template, app: App, name: &str) -> String {
+    let (target, hints) = (board.target(), board.hints(app).replace("TARGET", board.target()).replace("NAME", name));
     format!(
         "# {name}
 
@@ -315,6 +350,18 @@ mod tests {
             let config = of(".cargo/config.toml");
             assert!(config.contains(&format!("target = \"{}\"", board.target())));
             assert!(!emulated || config.contains("\"-kernel\""), "{}", board.name());
+            if emulated {
+                let reads = match app {
+                    App::Digits => "the bytes of the model's input",
+                    App::Keyword => "sound",
+                    App::Storyteller => "prompts",
+                    App::Vibration => "a recording",
+                };
+                assert!(of("README.md").contains(&format!("`frames.bin`: {reads}")), "{} {}", board.name(), app.name());
+            }
+            if let Template::Hardware(board) = board {
+                assert_runner(board, &config.parse().expect("TOML"), &of("README.md"));
+            }
             let main = of("src/main.rs");
             let calls = [format!("{}::run", app.name()), "teff_probe::run(".into(), "teff_semihost::run".into()];
             assert!(calls.iter().any(|call| main.contains(call)), "{} {}", board.name(), app.name());
@@ -326,9 +373,43 @@ mod tests {
         assert!(made > Template::all().count());
     }
 
+    /// The runner is what `teff flash` takes first, and the README says how to install it before it names others.
+    fn assert_runner(board: &Hardware, config: &DocumentMut, readme: &str) {
+        let targets = config["target"].as_table_like().expect("a table").iter();
+        let is_ours = |key: &str| key == board.target || (key.contains("\"arm\"") && board.target.starts_with("thumb"));
+        let runners: Vec<_> = targets.filter(|(key, _)| is_ours(key)).map(|(_, target)| &target["runner"]).collect();
+        let [runner] = runners[..] else { panic!("{}: one runner in {config}", board.name) };
+        let mut words: Vec<_> = match (runner.as_str(), runner.as_array()) {
+            (Some(text), _) => text.split(' ').collect(),
+            (None, Some(words)) => words.iter().filter_map(|word| word.as_str()).collect(),
+            (None, None) => panic!("{}: no runner in {config}", board.name),
+        };
+        let mut expected = board.flashers[0].runner();
+        assert_eq!(words[0], expected[0], "{}", board.name);
+        // Options may stand in any order.
+        words.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(words, expected, "{}", board.name);
+        let places = board.flashers.iter().map(|f| readme.find(f.install()).expect("it says how to install it"));
+        assert!(places.is_sorted(), "{}: {readme}", board.name);
+        assert!(readme.contains(&format!("`{}`. To\ninstall", board.flashers[0].program())), "{readme}");
+    }
+
     #[test]
-    fn names_that_cargo_refuses_are_refused() {
-        for name in ["", "1st", "a b", "ä", "a/b", "-a"] {
+    fn every_board_has_a_budget_below_its_memories() {
+        for board in Template::all() {
+            let [flash, ram] = match board {
+                Template::Hardware(board) => [board.flash, board.ram],
+                Template::Emulated(board) => [board.flash, board.ram],
+            };
+            let Budget { flash: for_flash, ram: for_ram } = board.budget().expect("it is known");
+            assert!((for_flash as u64) < flash && (for_ram as u64) < ram, "{}", board.name());
+        }
+    }
+
+    #[test]
+    fn names_of_what_a_project_uses_are_refused() {
+        for name in ["a b", "teff", "cortex-m-rt", "core"] {
             let error = files(Template::Hardware(&HARDWARE[0]), App::Digits, name, b"").expect_err(name).to_string();
             assert!(error.contains("is no name for a package"), "{error}");
         }

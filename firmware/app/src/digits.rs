@@ -9,7 +9,7 @@ use embedded_io::{ErrorType, Read, Write};
 use teff::ops::OpDef;
 use teff::{Crc32, Model, SelfTestError, Session};
 
-use crate::error::Error;
+use crate::error::{Error, Mismatch};
 use crate::markers::{bench_begin, bench_end};
 use crate::stream::fill;
 
@@ -51,13 +51,14 @@ pub type RunResult<R, W, P> = Result<
 /// Verifies the model, runs its self-test, and then runs it on each frame until the stream ends.
 ///
 /// # Errors
-/// The first thing that went wrong. A model without a self-test is no error.
+/// The first thing that went wrong. A model without a self-test is no error; one that [`check`] refuses is.
 pub fn run<R: Read, W: Write, P: OutputPin>(
     embedded: Embedded,
     memory: &mut [u8],
     mut board: Board<R, W, P>,
 ) -> RunResult<R, W, P> {
     let model = Model::verify_with(embedded.model, embedded.ops)?;
+    check(&model).map_err(Error::Interface)?;
     info!(
         "model {=u32:08x}: {=usize} bytes, {=usize} steps, {=usize} bytes of memory",
         model.crc(),
@@ -88,6 +89,18 @@ pub fn run<R: Read, W: Write, P: OutputPin>(
     let summary = Summary { frames, crc: crc.finish() };
     info!("{=u32} frames, output CRC-32 {=u32:08x}", summary.frames, summary.crc);
     Ok(summary)
+}
+
+/// Whether a frame is all that the model wants.
+///
+/// # Errors
+/// What it lacks.
+pub fn check(model: &Model<'_>) -> Result<(), Mismatch> {
+    let entry = model.entry(0).ok_or(Mismatch::NoEntry)?;
+    let mut inputs = entry.inputs();
+    inputs.next().ok_or(Mismatch::NoInput)?;
+    entry.outputs().next().ok_or(Mismatch::NoOutput)?;
+    inputs.next().map_or(Ok(()), |_| Err(Mismatch::SeveralInputs))
 }
 
 /// Runs the model's self-test; that it has none is no error.

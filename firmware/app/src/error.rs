@@ -15,8 +15,8 @@ pub enum Error<R, W, P> {
     Session(SessionError),
     /// This device does not compute what the PC computed.
     SelfTest(SelfTestError),
-    /// The model is not for this application, for this reason.
-    Interface(&'static str),
+    /// The model is not for this application.
+    Interface(Mismatch),
     /// A frame could not be read.
     Read(R),
     /// The stream ended within a frame.
@@ -32,13 +32,68 @@ pub enum Error<R, W, P> {
     Write(W),
     /// The pin could not be set.
     Pin(P),
-    /// The embedded model is no language model, or stopped.
+    /// The language model stopped.
     Language(LmError),
-    /// The embedded model has no tokenizer, or a text has too many tokens.
+    /// A text has too many tokens.
     Tokenizer(TokenizerError),
     /// A line is too long, no UTF-8, or empty where the model's texts begin with no token of their own.
     Prompt,
 }
+
+/// What a model lacks for an application. Each application has a function `check`, which a PC can call before a firmware is
+/// built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mismatch {
+    /// An entry point.
+    NoEntry,
+    /// An input.
+    NoInput,
+    /// An output.
+    NoOutput,
+    /// That a frame is all of its inputs: it has several.
+    SeveralInputs,
+    /// For sound: an input of frames of levels in int8.
+    Levels,
+    /// For sound: an input whose int8 are pixels.
+    Pixels,
+    /// For sound: an output of as many classes as there may be, in int8.
+    Classes,
+    /// For sound: an output of probabilities in 256ths.
+    Probabilities,
+    /// For sound: a state that holds what it wants of earlier frames.
+    NoState,
+    /// For vibration: an input of a spectrum.
+    Spectrum,
+    /// For vibration: an output of one score.
+    Score,
+    /// For text: the entry point of a language model.
+    Language(LmError),
+    /// For text: a tokenizer.
+    Tokenizer(TokenizerError),
+}
+
+impl Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoEntry => "it has no entry point",
+            Self::NoInput => "it has no input",
+            Self::NoOutput => "it has no output",
+            Self::SeveralInputs => "it has more than one input",
+            Self::Levels => "its input is not frames of 40 levels in int8",
+            Self::Pixels => "its input does not take pixels",
+            Self::Classes => "its output is not the probabilities of 3 to 32 classes in int8",
+            Self::Probabilities => "its output is not probabilities in 256ths",
+            Self::NoState => "it has no state: it hears windows of sound, each by itself, and not a stream",
+            Self::Spectrum => "its input is not a spectrum of 32 bands",
+            Self::Score => "its output is not one score",
+            Self::Language(error) => return Display::fmt(error, f),
+            Self::Tokenizer(error) => return Display::fmt(error, f),
+        })
+    }
+}
+
+impl core::error::Error for Mismatch {}
 
 impl<R, W, P> From<VerifyError> for Error<R, W, P> {
     fn from(error: VerifyError) -> Self {

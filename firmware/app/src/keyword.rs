@@ -16,7 +16,7 @@ use teff::format::DataType;
 use teff::{Crc32, Model, Session};
 
 use crate::digits::{Embedded, self_test};
-use crate::error::Error;
+use crate::error::{Error, Mismatch};
 use crate::markers::{bench_begin, bench_end};
 use crate::stream::fill;
 use detector::{CLASSES, Detector, NO_WORDS, Verdict};
@@ -61,7 +61,7 @@ pub type RunResult<R, W, P> = Result<
 /// In the first second nothing is heard: the model's state is not filled yet.
 ///
 /// # Errors
-/// The first thing that went wrong. A model without a self-test is no error; one that is not of the form above is.
+/// The first thing that went wrong. A model without a self-test is no error; one that [`check`] refuses is.
 pub fn run<R: Read, W: Write, P: OutputPin>(
     embedded: Embedded,
     memory: &mut [u8],
@@ -128,22 +128,28 @@ pub fn run<R: Read, W: Write, P: OutputPin>(
     Ok(summary)
 }
 
-/// Whether the model is of the form that this application wants; if not, what it lacks.
-fn check(model: &Model<'_>) -> Result<(), &'static str> {
-    let entry = model.entry(0).ok_or("it has no entry point")?;
-    let input = entry.inputs().next().and_then(|port| port.tensor()).ok_or("it has no input")?;
-    let output = entry.outputs().next().and_then(|port| port.tensor()).ok_or("it has no output")?;
+/// Whether the model is of the form above.
+///
+/// # Errors
+/// What it lacks.
+pub fn check(model: &Model<'_>) -> Result<(), Mismatch> {
+    let entry = model.entry(0).ok_or(Mismatch::NoEntry)?;
+    let input = entry.inputs().next().and_then(|port| port.tensor()).ok_or(Mismatch::NoInput)?;
+    let output = entry.outputs().next().and_then(|port| port.tensor()).ok_or(Mismatch::NoOutput)?;
     if input.data_type != DataType::I8 || input.byte_len() == 0 || !input.byte_len().is_multiple_of(BANDS) {
-        return Err("its input is not frames of 40 levels in int8");
+        return Err(Mismatch::Levels);
     }
     if [0.0, 1.0].map(|real| input.quantize_i8(real)) != [i8::MIN, i8::MAX] {
-        return Err("its input does not take pixels");
+        return Err(Mismatch::Pixels);
     }
     if output.data_type != DataType::I8 || !(NO_WORDS + 1..=CLASSES).contains(&output.byte_len()) {
-        return Err("its output is not the probabilities of 3 to 32 classes in int8");
+        return Err(Mismatch::Classes);
     }
     if [0.0, 0.5].map(|real| output.quantize_i8(real)) != [i8::MIN, 0] {
-        return Err("its output is not probabilities in 256ths");
+        return Err(Mismatch::Probabilities);
+    }
+    if model.state_len() == 0 {
+        return Err(Mismatch::NoState);
     }
     Ok(())
 }

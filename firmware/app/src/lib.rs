@@ -37,5 +37,5 @@ mod testing;
 mod unconnected;
 pub mod vibration;
 
-pub use error::Error;
+pub use error::{Error, Mismatch};
 pub use unconnected::Unconnected;

@@ -16,7 +16,7 @@ use teff::lm::{Budget, Generator, LanguageModel, LmError, Options, Sampling, Tok
 use teff::{Crc32, Model, Session};
 
 use crate::digits::Embedded;
-use crate::error::Error;
+use crate::error::{Error, Mismatch};
 use crate::markers::{bench_begin, bench_end};
 
 /// Longest line in bytes.
@@ -65,7 +65,7 @@ pub type StoryError<R, W> =
 /// Tells a story for each line until the stream ends. Counts the instructions of a story.
 ///
 /// # Errors
-/// The first thing that went wrong: with the model, which must be a language model with a tokenizer; with a stream; or a line
+/// The first thing that went wrong: with the model, which [`check`] must take; with a stream; or a line
 /// longer than [`LINE`] bytes, or no UTF-8.
 pub fn run<R: Read, W: Write>(
     embedded: Embedded,
@@ -81,7 +81,7 @@ pub fn run<R: Read, W: Write>(
         model.file_len(),
         model.memory_len()
     );
-    let tokenizer = Tokenizer::of(&model)?;
+    let tokenizer = check(&model).map_err(Error::Interface)?;
     let mut lm = LanguageModel::new(Session::new(&model, memory)?)?;
     let mut out = Out { text, crc: Crc32::new(), tokens: 0 };
     let mut stories = 0_u32;
@@ -98,6 +98,15 @@ pub fn run<R: Read, W: Write>(
     let summary = Summary { stories, tokens: out.tokens, crc: out.crc.finish() };
     info!("{=u32} stories, {=u32} tokens, CRC-32 {=u32:08x}", stories, summary.tokens, summary.crc);
     Ok(summary)
+}
+
+/// Whether the model is a language model with a tokenizer, which it gives.
+///
+/// # Errors
+/// What it lacks.
+pub fn check<'m>(model: &Model<'m>) -> Result<Tokenizer<'m>, Mismatch> {
+    LanguageModel::check(model).map_err(Mismatch::Language)?;
+    Tokenizer::of(model).map_err(Mismatch::Tokenizer)
 }
 
 /// Where the text goes.

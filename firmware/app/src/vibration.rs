@@ -17,7 +17,7 @@ use teff::format::Tensor;
 use teff::{Model, Session};
 
 use crate::digits::{Embedded, self_test};
-use crate::error::Error;
+use crate::error::{Error, Mismatch};
 use crate::markers::{bench_begin, bench_end};
 use sensor::Sensor;
 use spectrum::{BANDS, BandEnergies, Bands};
@@ -107,7 +107,7 @@ impl Default for Baseline {
 /// which a sensor's never do.
 ///
 /// # Errors
-/// The first thing that went wrong. A model without a self-test is no error.
+/// The first thing that went wrong. A model without a self-test is no error; one that [`check`] refuses is.
 pub fn run<S: Sensor, W: Write, L: SetDutyCycle, P: OutputPin>(
     embedded: Embedded,
     memory: &mut [u8],
@@ -155,12 +155,20 @@ pub fn run<S: Sensor, W: Write, L: SetDutyCycle, P: OutputPin>(
     Ok(summary)
 }
 
+/// Whether the model's input is for a spectrum and its output for a score.
+///
+/// # Errors
+/// What it lacks.
+pub fn check(model: &Model<'_>) -> Result<(), Mismatch> {
+    numbers(model).map(|_| ())
+}
+
 /// The model's input and output, which are for a spectrum and a score; if not, what is wrong.
-fn numbers<'m>(model: &'m Model<'_>) -> Result<(Tensor<'m>, Tensor<'m>), &'static str> {
-    let entry = model.entry(0).ok_or("it has no entry point")?;
+fn numbers<'m>(model: &'m Model<'_>) -> Result<(Tensor<'m>, Tensor<'m>), Mismatch> {
+    let entry = model.entry(0).ok_or(Mismatch::NoEntry)?;
     let input = entry.inputs().next().and_then(|port| port.tensor()).filter(|tensor| tensor.len == BANDS);
     let output = entry.outputs().next().and_then(|port| port.tensor()).filter(|tensor| tensor.len == 1);
-    Ok((input.ok_or("its input is not a spectrum of 32 bands")?, output.ok_or("its output is not one score")?))
+    Ok((input.ok_or(Mismatch::Spectrum)?, output.ok_or(Mismatch::Score)?))
 }
 
 impl<L: Debug, P: Debug> Display for IndicatorError<L, P> {

@@ -25,9 +25,7 @@ pub struct Embedding {
 /// # Errors
 /// If the file is no valid model, or does not fit.
 pub fn embed(file: &[u8], budget: Budget) -> Result<Embedding, EmbedError> {
-    if file.len() > budget.flash {
-        return Err(EmbedError::Flash { needed: file.len(), budget: budget.flash });
-    }
+    budget.check(file.len(), 0)?;
     let mut buffer = vec![0; file.len() + ALIGNMENT];
     let start = buffer.as_ptr().align_offset(ALIGNMENT);
     let aligned = &mut buffer[start..start + file.len()];
@@ -35,9 +33,7 @@ pub fn embed(file: &[u8], budget: Budget) -> Result<Embedding, EmbedError> {
     let model = Model::verify(aligned).map_err(EmbedError::Invalid)?;
 
     let memory_len = model.memory_len();
-    if memory_len > budget.ram {
-        return Err(EmbedError::Ram { needed: memory_len, budget: budget.ram });
-    }
+    budget.check(file.len(), memory_len)?;
     let ops: BTreeMap<u16, &'static OpDef> = model.steps().map(|step| (step.op.id, step.op)).collect();
     let narrow: Vec<_> = ops.values().map(|op| narrowest(&model, op).name).collect();
     let ops: Vec<_> = ops.values().map(|op| op.name).collect();

@@ -14,6 +14,7 @@
 //! firmware names, and therefore links, only the operators that the model uses. `TEFF_PUBLIC_KEY` names the file with the
 //! public key that `teff keygen` wrote, for firmware that takes signed models (`teff-slots`).
 
+mod boards;
 mod embed;
 mod error;
 
@@ -21,6 +22,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub use boards::budget;
 pub use embed::{Embedding, embed};
 pub use error::{EmbedError, Error};
 
@@ -31,6 +33,22 @@ pub struct Budget {
     pub flash: usize,
     /// Bytes of RAM for arena and state.
     pub ram: usize,
+}
+
+impl Budget {
+    /// Whether a model of `flash` bytes fits that needs `ram` bytes of arena and state.
+    ///
+    /// # Errors
+    /// [`EmbedError::Flash`], else [`EmbedError::Ram`].
+    pub fn check(self, flash: usize, ram: usize) -> Result<(), EmbedError> {
+        if flash > self.flash {
+            return Err(EmbedError::Flash { needed: flash, budget: self.flash });
+        }
+        if ram > self.ram {
+            return Err(EmbedError::Ram { needed: ram, budget: self.ram });
+        }
+        Ok(())
+    }
 }
 
 /// Names the file with the public key of those who may sign models for this firmware: 64 hexadecimal digits.

@@ -1,35 +1,10 @@
 //! Boards that are no emulators: what is built for them, and what they have.
 
 use anyhow::{Result, bail};
-use clap::ValueEnum;
+use teff_build::Budget;
 
+use super::{App, canonical};
 use crate::update::Slots;
-
-/// An application of `firmware/app`, for which the crate of a board may have a program.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum App {
-    /// Runs the model on inputs that come over a serial line, and sends its outputs back
-    #[default]
-    Digits,
-    /// Hears words
-    Keyword,
-    /// Tells stories, on lines that come over a serial line
-    Storyteller,
-    /// Watches a machine with an accelerometer
-    Vibration,
-}
-
-impl App {
-    /// Its name on the command line; that of its source file, and the end of its program's name, unless it is the first.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Digits => "digits",
-            Self::Keyword => "keyword",
-            Self::Storyteller => "storyteller",
-            Self::Vibration => "vibration",
-        }
-    }
-}
 
 /// A board and the firmware for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +32,14 @@ pub struct Hardware {
 }
 
 impl Hardware {
+    /// What its firmware gives to a model.
+    ///
+    /// # Errors
+    /// If `teff-build` does not know the board.
+    pub fn budget(&self) -> Result<Budget> {
+        super::budget(self.folder, self.target)
+    }
+
     /// The binary of the crate that runs `app`.
     ///
     /// # Errors
@@ -124,9 +107,16 @@ impl Flasher {
         };
         arguments.iter().map(ToString::to_string).collect()
     }
-}
 
-impl Flasher {
+    /// What Cargo runs a firmware with, whose file it adds: the same, and where there is a line, what comes over it.
+    pub fn runner(self) -> Vec<String> {
+        // It is no argument by itself.
+        const FIRMWARE: &str = "";
+        let arguments = self.arguments(FIRMWARE).into_iter().filter(|argument| argument != FIRMWARE);
+        let monitor = matches!(self, Self::Espflash(_)).then(|| "--monitor".to_string());
+        [self.program().to_string()].into_iter().chain(arguments).chain(monitor).collect()
+    }
+
     /// Its calls that write the bytes of the file `image` to `address` and start the firmware again; none if it only
     /// writes firmware.
     pub fn raw(self, image: &str, address: u32) -> Option<Vec<Vec<String>>> {
@@ -145,9 +135,9 @@ impl Flasher {
     }
 }
 
-/// The board of this name that is no emulator.
+/// The board of this name, or of another by which people know it, that is no emulator.
 pub fn hardware_by_name(name: &str) -> Option<&'static Hardware> {
-    HARDWARE.iter().find(|board| board.name == name)
+    HARDWARE.iter().find(|board| board.name == canonical(name))
 }
 
 const ALL: [App; 4] = [App::Digits, App::Keyword, App::Storyteller, App::Vibration];

@@ -15,6 +15,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`App`] | an application, and the models that it takes |
 //! | `availability` | says what this machine lacks, and the command that brings it |
 //! | [`mod@bench`] | instructions, code and memory of a model, operator by operator |
 //! | `build` | runs Cargo in the board's folder |
@@ -28,6 +29,7 @@
 //! | `repository` | finds the folder in which all that lies |
 //! | [`tokens`] | what tokens of a language model cost, and the texts that a core writes |
 
+mod app;
 mod availability;
 pub mod bench;
 mod build;
@@ -42,6 +44,7 @@ mod process;
 mod repository;
 pub mod tokens;
 
+pub use app::App;
 pub use availability::{availability, program_runs, target_availability};
 pub(crate) use build::cargo;
 pub use build::{Kind, build, build_binary, build_comparing, build_hardware};
@@ -49,8 +52,11 @@ pub use count::Count;
 pub use elf::{Elf, Size};
 pub use emulate::{BoardRun, ProgramRun, run, run_binary, run_with_flash};
 pub use emulator::Emulator;
-pub use hardware::{App, Flasher, HARDWARE, Hardware, hardware_by_name};
+pub use hardware::{Flasher, HARDWARE, Hardware, hardware_by_name};
 pub use repository::repository;
+
+use anyhow::{Context, Result};
+use teff_build::Budget;
 
 /// An emulated board and the firmware for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +77,22 @@ pub struct Board {
     pub ram: u64,
     /// What emulates it.
     pub emulator: Emulator,
+}
+
+impl Board {
+    /// What its firmware gives to a model.
+    ///
+    /// # Errors
+    /// If `teff-build` does not know the board.
+    pub fn budget(&self) -> Result<Budget> {
+        budget(self.folder, self.target)
+    }
+}
+
+/// What the firmware in `folder`, from the root of the repository, gives to a model.
+fn budget(folder: &str, target: &str) -> Result<Budget> {
+    let name = folder.rsplit('/').next().unwrap_or(folder);
+    teff_build::budget(name, target).with_context(|| format!("no budget of {folder} for {target} is known"))
 }
 
 /// The crate of the other MPS2 and MPS3 boards too: the target tells it which.
@@ -199,7 +221,44 @@ pub static BOARDS: &[Board] = &[
     },
 ];
 
-/// The board of this name.
+/// Other names by which people know boards, and theirs here.
+const ALIASES: &[(&str, &str)] = &[
+    ("mps2-an547", "mps3-an547"),
+    ("nrf52840", "nrf52840-dk"),
+    ("pico", "rp2040"),
+    ("pico2", "rp2350"),
+    ("riscv-virt", "riscv-virt-imac"),
+];
+
+/// The name here of the board that people know as `name`.
+pub fn canonical(name: &str) -> &str {
+    ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name)
+}
+
+/// The other names of the board `name`.
+pub fn aliases(name: &str) -> impl Iterator<Item = &'static str> {
+    ALIASES.iter().filter(move |(_, board)| *board == name).map(|(alias, _)| *alias)
+}
+
+/// The board of this name, or of another by which people know it.
 pub fn by_name(name: &str) -> Option<&'static Board> {
-    BOARDS.iter().find(|board| board.name == name)
+    BOARDS.iter().find(|board| board.name == canonical(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alias_is_another_name_of_a_board_that_is_there() {
+        for (alias, name) in ALIASES {
+            let boards = [by_name(alias).map(|board| board.name), hardware_by_name(alias).map(|board| board.name)];
+            assert!(boards.contains(&Some(name)), "{alias}: {boards:?}");
+            assert!(
+                BOARDS.iter().all(|board| board.name != *alias) && HARDWARE.iter().all(|board| board.name != *alias)
+            );
+            assert_eq!((canonical(alias), canonical(name)), (*name, *name));
+            assert!(aliases(name).any(|other| other == *alias));
+        }
+    }
 }

@@ -3,8 +3,10 @@
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use teff::fixed::Rounding;
 
+use crate::board;
 use crate::data::Preprocess;
 
 /// How pixels become the model's input.
@@ -84,6 +86,12 @@ impl FromStr for RoundingArg {
             _ => bail!("wanted auto, once or tflite"),
         }
     }
+}
+
+/// The names of boards, and others by which people know them.
+pub(super) fn board_names(names: impl IntoIterator<Item = &'static str>) -> PossibleValuesParser {
+    let value = |name| PossibleValue::new(name).aliases(board::aliases(name));
+    PossibleValuesParser::new(names.into_iter().map(value))
 }
 
 /// `name=1,3,48,192`.

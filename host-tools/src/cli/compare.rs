@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::args::PreprocessArgs;
 use super::output as out;
 use super::teff_file::{TeffFile, open_data};
-use crate::board::{self, BOARDS};
+use crate::board::{self, BOARDS, Board};
 use crate::calibrate::Samples;
 use crate::compare::{Comparison, Emulated, Serial, compare};
 use crate::interpreter::quantize_inputs;
@@ -56,33 +56,51 @@ struct Report<'a> {
     comparison: &'a Comparison,
 }
 
+/// What the user names as the device.
+enum Wanted<'a> {
+    Emulated(&'static Board),
+    Line(&'a str),
+}
+
+impl<'a> Wanted<'a> {
+    fn parse(device: &'a str) -> Result<Self> {
+        match device.split_once(':') {
+            Some(("qemu" | "emulator", name)) => {
+                let names = || BOARDS.iter().map(|board| board.name).collect::<Vec<_>>().join(", ");
+                let board = board::by_name(name);
+                Ok(Self::Emulated(board.with_context(|| format!("no emulated board {name}: one of {}", names()))?))
+            }
+            Some(("serial", port)) => Ok(Self::Line(port)),
+            Some(("tcp", _)) => Ok(Self::Line(device)),
+            _ => bail!("no device {device}: wanted qemu:BOARD, serial:PORT or tcp:HOST:PORT"),
+        }
+    }
+}
+
 pub(super) fn main(args: &Args) -> Result<()> {
+    let device = Wanted::parse(&args.device)?;
     let file = TeffFile::read(&args.model)?;
     let model = file.model()?;
     let data = open_data(&model, &args.input, &args.preprocess)?;
     ensure!(args.sample < data.len(), "{}: holds {} samples", args.input.display(), data.len());
     let inputs = data.inputs(args.sample).with_context(|| format!("sample {}", args.sample))?;
     let inputs = quantize_inputs(&model, &inputs)?;
-    let comparison = match args.device.split_once(':') {
-        Some(("qemu" | "emulator", name)) => {
-            let names = || BOARDS.iter().map(|board| board.name).collect::<Vec<_>>().join(", ");
-            let board =
-                board::by_name(name).with_context(|| format!("no emulated board {name}: one of {}", names()))?;
+    let comparison = match device {
+        Wanted::Emulated(board) => {
+            let name = board.name;
             board::availability(board).map_err(|why| anyhow::anyhow!("{name}: {why}"))?;
             let spinner = out::spinner(format!("{name}: building its firmware, and running it"));
             let done = Emulated::build(board, &args.model).and_then(|mut device| compare(&model, &inputs, &mut device));
             spinner.finish_and_clear();
             done
         }
-        Some((kind @ ("serial" | "tcp"), rest)) => {
-            let port = if kind == "tcp" { args.device.as_str() } else { rest };
+        Wanted::Line(port) => {
             let mut line = line::open(port, args.baud)?;
             let bar = out::progress("comparing", 0);
             let done = compare(&model, &inputs, &mut Serial::new(&mut *line, bar.clone()));
             bar.finish_and_clear();
             done
         }
-        _ => bail!("no device {}: wanted qemu:BOARD, serial:PORT or tcp:HOST:PORT", args.device),
     };
     let comparison = comparison.with_context(|| format!("{} was not compared", args.device))?;
     let identical = comparison.difference.is_none();

@@ -7,10 +7,9 @@ use std::time::Instant;
 
 use anstyle::AnsiColor;
 use anyhow::{Context, Result, bail};
-use clap::builder::PossibleValuesParser;
 use teff::Model;
 
-use super::args::{PreprocessArgs, RoundingArg};
+use super::args::{PreprocessArgs, RoundingArg, board_names};
 use super::output::{print, progress, spinner, write_atomically};
 use super::teff_file::open_data;
 use super::{convert, eval, generate};
@@ -46,7 +45,7 @@ const FRAMES: usize = 100;
 Boards whose target or emulator is not installed are left out, and the demo says what to install.")]
 pub(super) struct Args {
     /// Run this board instead of the three; may be given several times
-    #[arg(long = "board", value_name = "NAME", value_parser = PossibleValuesParser::new(BOARDS.iter().map(|b| b.name)))]
+    #[arg(long = "board", value_name = "NAME", value_parser = board_names(BOARDS.iter().map(|b| b.name)))]
     boards: Vec<String>,
     /// Bits of an activation: 8 or 16
     #[arg(long, value_name = "BITS", default_value = "8")]
@@ -127,7 +126,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
         heading("4. Boards: the same images on emulated microcontrollers")?;
         let named = |board: &&Board| match args.boards.as_slice() {
             [] => DEFAULT_BOARDS.contains(&board.name),
-            names => names.iter().any(|name| name == board.name),
+            names => names.iter().any(|name| board::canonical(name) == board.name),
         };
         let chosen: Vec<&Board> = BOARDS.iter().filter(named).collect();
         run_boards(&chosen, &model, &teff, &data, !args.boards.is_empty())?;

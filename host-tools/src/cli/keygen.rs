@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::output::{print, write_atomically};
 use crate::update::key;
@@ -19,9 +19,23 @@ pub(super) struct Args {
 }
 
 pub(super) fn main(args: &Args) -> Result<()> {
+    let (path, public) = (&args.path, args.path.with_extension("pub"));
+    ensure!(
+        path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("pub")),
+        "{} is named as a public key is: name the private one, such as {}; the public one is written beside it",
+        path.display(),
+        path.with_extension("pem").display()
+    );
+    for taken in [path, &public] {
+        ensure!(
+            !taken.exists(),
+            "{} exists already, and devices may trust that key: choose another name, or move it away",
+            taken.display()
+        );
+    }
     let key = key::generate()?;
-    key::write_private(&args.path, &key)?;
-    let (text, public) = (key::public_text(&key), args.path.with_extension("pub"));
+    key::write_private(path, &key)?;
+    let text = key::public_text(&key);
     write_atomically(&public, format!("{text}\n").as_bytes())?;
-    print(&format!("private key  {}\npublic key   {}  {text}\n", args.path.display(), public.display()))
+    print(&format!("private key  {}\npublic key   {}  {text}\n", path.display(), public.display()))
 }

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
-use clap::builder::PossibleValuesParser;
+use anyhow::{Context, Result};
 
+use super::args::board_names;
 use super::output::print;
-use super::teff_file::TeffFile;
+use super::teff_file::{TeffFile, fits, suits};
 use crate::board::App;
 use crate::project::{self, Template};
 
@@ -25,7 +25,7 @@ pub(super) struct Args {
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
     /// The board
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Template::all().map(Template::name)))]
+    #[arg(long, value_name = "NAME", value_parser = board_names(Template::all().map(Template::name)))]
     board: String,
     /// The application
     #[arg(long, value_enum, default_value_t)]
@@ -39,14 +39,8 @@ pub(super) fn main(args: &Args) -> Result<()> {
     let board = Template::by_name(&args.board).context("no such board")?;
     let file = TeffFile::read(&args.model)?;
     let model = file.model()?;
-    let (flash, ram) = (model.file_len() as u64, model.memory_len() as u64);
-    let [board_flash, board_ram] = board.memories();
-    ensure!(
-        flash < board_flash && ram < board_ram,
-        "{}: the model needs {flash} bytes of flash and {ram} of RAM, {} has {board_flash} and {board_ram} for everything",
-        args.model.display(),
-        board.description(),
-    );
+    suits(&model, &args.model, args.app)?;
+    fits(&model, &args.model, board.name(), board.budget()?)?;
     let folder = std::path::absolute(&args.folder)?;
     let name = folder.file_name().and_then(|name| name.to_str()).context("the folder has no name")?;
     project::write(&project::files(board, args.app, name, file.bytes())?, &folder)?;

@@ -3,27 +3,36 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 
 use super::output as out;
+use super::teff_file::{TeffFile, suits};
+use crate::board::App;
 use crate::line::{self, Patience};
-use crate::update::{self, is_signed, split};
+use crate::update::{self, is_signed, key, split};
 
-/// Send a signed model to a device, which verifies it and starts it
+/// Send a model to a device, which verifies it and starts it
 ///
 /// The model goes to the slot that is not in use. An interrupted update goes on where it was when the same file is pushed
 /// again; until the device has verified all of it, the old model runs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   teff push --port /dev/ttyACM0 model.teffs
-  teff push --port tcp:localhost:4000 model.teffs")]
+  teff push --port tcp:localhost:4000 model.teffs
+  teff push --port /dev/ttyACM0 model.teff --key key.pem --version 4")]
 pub(super) struct Args {
-    /// The signed model, as `teff sign` makes them
-    #[arg(value_name = "MODEL.teffs")]
+    /// The signed model, as `teff sign` makes them; with --key a .teff, which is signed on the way
+    #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// The serial port, or tcp:HOST:PORT
     #[arg(long, value_name = "PORT")]
     port: String,
+    /// The private key, to sign the model with
+    #[arg(long, value_name = "KEY.pem", requires = "number")]
+    key: Option<PathBuf>,
+    /// With --key: the version of the model, higher than that of all before
+    #[arg(long = "version", value_name = "N", requires = "key", value_parser = clap::value_parser!(u32).range(1..))]
+    number: Option<u32>,
     /// Bits per second of a serial port
     #[arg(long, value_name = "BAUD", default_value_t = 115_200)]
     baud: u32,
@@ -34,8 +43,7 @@ pub(super) struct Args {
 
 pub(super) fn main(args: &Args) -> Result<()> {
     let name = args.model.display();
-    let signed = fs::read(&args.model).with_context(|| format!("cannot read {name}"))?;
-    ensure!(is_signed(&signed), "{name} is not signed: `teff sign {name} --key KEY.pem --version N` first");
+    let signed = signed(args)?;
     let (header, _) = split(&signed).with_context(|| name.to_string())?;
     let mut line = line::open(&args.port, args.baud)?;
     let bar = out::progress("sending", header.len as usize);
@@ -52,4 +60,22 @@ pub(super) fn main(args: &Args) -> Result<()> {
     };
     let (version, bytes) = (pushed.version, pushed.bytes);
     out::print(&format!("version {version} replaces {before}: {bytes} bytes{resumed}\n"))
+}
+
+/// The signed model: as the file has it, or signed here.
+fn signed(args: &Args) -> Result<Vec<u8>> {
+    let name = args.model.display();
+    let file = fs::read(&args.model).with_context(|| format!("cannot read {name}"))?;
+    match (is_signed(&file), &args.key, args.number) {
+        (true, None, _) => Ok(file),
+        (true, Some(_), _) => {
+            bail!("{name} is signed already: push it without --key and --version, or the .teff with them")
+        }
+        (false, Some(private), Some(number)) => {
+            // A device that takes models over a line runs no other application.
+            suits(&TeffFile::read(&args.model)?.model()?, &args.model, App::Digits)?;
+            update::sign(&file, number, &key::read_private(private)?)
+        }
+        (false, ..) => bail!("{name} is not signed, and devices take no other: --key KEY.pem --version N signs it"),
+    }
 }

@@ -1,11 +1,11 @@
 //! `teff sign`
 
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
 use super::output::{print, write_atomically};
+use super::teff_file::TeffFile;
 use crate::update::{self, key};
 
 /// Sign a .teff model for devices in the field
@@ -30,9 +30,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn main(args: &Args) -> Result<()> {
-    let model = fs::read(&args.model).with_context(|| format!("cannot read {}", args.model.display()))?;
+    let file = TeffFile::read(&args.model)?;
+    file.model()?;
     let key = key::read_private(&args.key)?;
-    let signed = update::sign(&model, args.number, &key).with_context(|| args.model.display().to_string())?;
+    let signed = update::sign(file.bytes(), args.number, &key).with_context(|| args.model.display().to_string())?;
     let output = args.output.clone().unwrap_or_else(|| args.model.with_extension("teffs"));
     write_atomically(&output, &signed)?;
     print(&format!("{}: version {}, {} bytes\n", output.display(), args.number, signed.len()))

@@ -3,12 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use teff::{Model, VerifyError};
+use teff_build::Budget;
 
 use super::args::PreprocessArgs;
 use crate::aligned::AlignedBytes;
+use crate::board::App;
 use crate::data::{Dataset, InputSpec, Preprocess};
+use crate::report::{ModelReport, PortReport, text::shape};
+use crate::update::is_signed;
 
 /// The bytes of a `.teff`.
 pub(super) struct TeffFile {
@@ -36,10 +40,38 @@ impl TeffFile {
                 VerifyError::BadMagic if onnx => {
                     anyhow!("{path}: an ONNX model: convert it first, with teff convert {path} --calibration …")
                 }
+                VerifyError::BadMagic if is_signed(&self.bytes) => anyhow!(
+                    "{path} is signed, which `teff push` and `teff flash --model-only` want: use the .teff that was signed"
+                ),
                 error => anyhow!("{}", explain(error)).context(format!("{path}: refused")),
             }
         })
     }
+}
+
+/// Refuses a model that `app` would refuse when its firmware starts.
+pub(super) fn suits(model: &Model<'_>, path: &Path, app: App) -> Result<()> {
+    let Err(mismatch) = app.check(model) else { return Ok(()) };
+    let report = ModelReport::new(model);
+    let ports = |kind: &str, ports: &[PortReport]| {
+        let one = |port: &PortReport| format!("{kind} {} ({} {})", port.name, port.data_type, shape(&port.shape));
+        ports.iter().map(one).collect::<Vec<_>>()
+    };
+    let ports = [ports("input", &report.inputs), ports("output", &report.outputs)].concat();
+    bail!(
+        "{} is no model for the application {}: {mismatch}; it has {}; wanted is {}, such as {}",
+        path.display(),
+        app.name(),
+        ports.join(", "),
+        app.wants(),
+        app.example()
+    )
+}
+
+/// Refuses a model that is beyond `budget`, what the firmware for `board` gives to one: its build would fail.
+pub(super) fn fits(model: &Model<'_>, path: &Path, board: &str, budget: Budget) -> Result<()> {
+    let fits = budget.check(model.file_len(), model.memory_len());
+    fits.with_context(|| format!("{} does not fit {board}", path.display()))
 }
 
 /// What is wrong, in the words of a user, and what to do about it.

@@ -65,6 +65,15 @@ pub fn parse_public(text: &str) -> Result<[u8; 32]> {
     Ok(key)
 }
 
+/// Reads a public key.
+///
+/// # Errors
+/// If there is none in the file.
+pub fn read_public(path: &Path) -> Result<[u8; 32]> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read the public key {}", path.display()))?;
+    parse_public(&text).with_context(|| format!("{}: no public key, as `teff keygen` writes them", path.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

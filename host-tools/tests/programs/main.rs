@@ -4,6 +4,8 @@
 
 mod deploy;
 mod flash;
+mod messages;
+mod models;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -67,6 +69,11 @@ impl Bench {
 }
 
 fn shipped() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/lightcnn-mnist/model.teff");
+    model("lightcnn-mnist/model.teff")
+}
+
+/// A file of the models that are shipped.
+fn model(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models").join(file);
     path.to_str().unwrap().to_string()
 }

@@ -76,6 +76,13 @@ pub struct LanguageModel<'s, 'm> {
     position: usize,
 }
 
+/// The entry point of one token of a model, and the number of tokens that the model knows.
+fn decode(model: &Model<'_>) -> Result<(usize, usize), LmError> {
+    let decode = block(model, super::DECODE).filter(|b| b.tokens == 1).ok_or(LmError::NotALanguageModel)?;
+    let logits = model.entry(decode.entry).and_then(|e| e.outputs().next()?.tensor());
+    Ok((decode.entry, logits.ok_or(LmError::NotALanguageModel)?.len))
+}
+
 /// The entry point of this name, and the number of tokens it takes.
 fn block(model: &Model<'_>, name: &str) -> Option<Block> {
     let (index, entry) = model.entries().enumerate().find(|(_, entry)| entry.name() == name)?;
@@ -84,22 +91,28 @@ fn block(model: &Model<'_>, name: &str) -> Option<Block> {
 }
 
 impl<'s, 'm> LanguageModel<'s, 'm> {
+    /// Whether [`LanguageModel::new`] takes a session of `model`.
+    ///
+    /// # Errors
+    /// [`LmError::NotALanguageModel`].
+    pub fn check(model: &Model<'_>) -> Result<(), LmError> {
+        decode(model).map(|_| ())
+    }
+
     /// Finds the entry points.
     ///
     /// # Errors
     /// [`LmError::NotALanguageModel`].
     pub fn new(session: Session<'s, 'm>) -> Result<Self, LmError> {
         let model = session.model();
-        let decode = block(model, super::DECODE).filter(|b| b.tokens == 1).ok_or(LmError::NotALanguageModel)?;
-        let logits = model.entry(decode.entry).and_then(|e| e.outputs().next()?.tensor());
-        let vocabulary = logits.ok_or(LmError::NotALanguageModel)?.len;
+        let (decode, vocabulary) = decode(model)?;
         let mut attentions = model.steps().filter(|step| step.op.name == "attention");
         let (slots, slides) = match attentions.find_map(|step| step.params::<attention::Params>()) {
             Some(params) => (params.context.into(), params.sinks != attention::FULL),
             None => (usize::MAX, false),
         };
         let (prefill, verify) = (block(model, super::PREFILL), block(model, super::VERIFY));
-        Ok(Self { session, decode: decode.entry, prefill, verify, vocabulary, slots, slides, position: 0 })
+        Ok(Self { session, decode, prefill, verify, vocabulary, slots, slides, position: 0 })
     }
 
     /// The model.

@@ -15,7 +15,7 @@ use teff::{Model, Session, VerifyError};
 use super::{Board, Embedded, Summary, run};
 use crate::serial::LineError;
 use crate::testing::{self, Trickle, aligned, line, memory};
-use crate::{Error, Unconnected};
+use crate::{Error, Mismatch, Unconnected};
 
 /// A pin that is high once for each of so many frames.
 fn busy(frames: usize) -> Pin {
@@ -166,4 +166,14 @@ fn a_damaged_model_and_small_memory_are_errors() {
     let outcome = run(Embedded { model: damaged, ..embedded }, memory(embedded), idle(&mut results));
     assert_eq!(outcome, Err(Error::Verify(VerifyError::BadMagic)));
     assert!(format!("{}", outcome.unwrap_err()).contains("not valid"));
+}
+
+/// Of whose inputs the first alone would be read.
+#[test]
+fn a_model_with_several_inputs_is_refused() {
+    let storyteller = testing::embedded("storyteller/model.teff");
+    let mut results = [0; 100];
+    let outcome = run(storyteller, memory(storyteller), idle(&mut results));
+    assert_eq!(outcome, Err(Error::Interface(Mismatch::SeveralInputs)));
+    assert!(format!("{}", outcome.unwrap_err()).ends_with("it has more than one input"));
 }

@@ -14,11 +14,11 @@ use teff::{Model, Session, crc32};
 
 use super::detector::Detector;
 use super::features::{BANDS, FrontEnd, HOP, RATE};
-use super::{Board, NOTHING, RESULT, Summary, run};
+use super::{Board, NOTHING, RESULT, Summary, check, run};
 use crate::digits::Embedded;
 use crate::serial::LineError;
 use crate::testing::{Trickle, embedded, line, memory, shipped};
-use crate::{Error, Unconnected};
+use crate::{Error, Mismatch, Unconnected};
 
 fn streaming() -> Embedded {
     embedded("keyword/streaming.teff")
@@ -175,4 +175,14 @@ fn a_model_of_another_kind_is_refused_with_the_reason() {
     };
     pin.done();
     assert_eq!(error, "the model is not for this application: its input is not frames of 40 levels in int8");
+}
+
+/// What a PC asks before it builds the firmware.
+#[test]
+fn models_are_told_apart() {
+    let checked = |model: &str| check(&Model::verify(embedded(model).model).expect("it is valid"));
+    assert_eq!(checked("keyword/streaming.teff"), Ok(()));
+    // The same network for whole windows.
+    assert_eq!(checked("keyword/model.teff"), Err(Mismatch::NoState));
+    assert_eq!(checked("storyteller/model.teff"), Err(Mismatch::Levels));
 }

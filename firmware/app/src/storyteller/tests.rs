@@ -7,13 +7,13 @@ use std::vec::Vec;
 use embedded_hal_mock::eh1::serial::Transaction;
 use embedded_hal_nb::nb::Error::{Other, WouldBlock};
 use embedded_hal_nb::serial;
-use teff::lm::{LanguageModel, Sampling, Tokenizer, sample};
+use teff::lm::{LanguageModel, LmError, Sampling, Tokenizer, sample};
 use teff::{Model, Session};
 
-use super::{LINE, Settings, Summary, run};
-use crate::Error;
+use super::{LINE, Settings, Summary, check, run};
 use crate::serial::LineError;
 use crate::testing::{embedded, line, memory};
+use crate::{Error, Mismatch};
 
 /// No chance in it.
 fn greedy() -> Settings {
@@ -106,10 +106,20 @@ fn what_cannot_be_told_is_an_error() {
     };
     assert_eq!(attempt("storyteller", &[b'a'; LINE + 1]), Some(Error::Prompt));
     assert_eq!(attempt("storyteller", b"\xff\n"), Some(Error::Prompt));
-    assert!(matches!(attempt("lightcnn-mnist", b"a\n"), Some(Error::Tokenizer(_) | Error::Language(_))));
+    let mismatch = Mismatch::Language(LmError::NotALanguageModel);
+    assert_eq!(attempt("lightcnn-mnist", b"a\n"), Some(Error::Interface(mismatch)));
     let embedded = embedded("storyteller/model.teff");
     let failed = run(embedded, &mut [0; 16], Settings::DEMO, &b"a"[..], &mut [0; 1][..]);
     assert!(matches!(failed, Err(Error::Session(_))), "{failed:?}");
+}
+
+/// What a PC asks before it builds the firmware.
+#[test]
+fn language_models_are_told_from_others() {
+    let checked = |model: &str| check(&Model::verify(embedded(model).model).unwrap()).map(|_| ());
+    assert_eq!(checked("storyteller/model.teff"), Ok(()));
+    let refused = checked("keyword/streaming.teff").unwrap_err();
+    assert_eq!(std::format!("{refused}"), "the model is no language model: it has no entry point `decode`");
 }
 
 #[test]

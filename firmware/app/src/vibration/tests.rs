@@ -10,8 +10,8 @@ use embedded_hal_mock::eh1::pwm::{Mock as Pwm, Transaction as PwmCall};
 use super::sensor::{Recording, RecordingError, Sensor};
 use super::spectrum::{BANDS, BandEnergies, FRAME, SAMPLES, Sample};
 use super::{ALARM_AFTER, BASELINE, Baseline, Board, Summary, run};
-use crate::Error;
 use crate::testing::{embedded, memory};
+use crate::{Error, Mismatch};
 
 /// A machine: noise, and from sample `damaged` on a blow of 400 units each 40 samples.
 struct Machine {
@@ -110,7 +110,7 @@ fn another_model_is_refused() {
         alarm: alarm.clone(),
     };
     let outcome = run(embedded, memory(embedded), &mut BandEnergies::new(), board);
-    assert!(matches!(outcome, Err(Error::Interface("its input is not a spectrum of 32 bands"))), "{outcome:?}");
+    assert!(matches!(outcome, Err(Error::Interface(Mismatch::Spectrum))), "{outcome:?}");
     alarm.clone().done();
 }
 

@@ -8,12 +8,13 @@ use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::builder::PossibleValuesParser;
 
+use super::args::board_names;
 use super::output::{print, spinner, write_atomically};
-use super::teff_file::TeffFile;
+use super::teff_file::{TeffFile, fits, suits};
 use crate::board::{self, App, Flasher, HARDWARE, Hardware, Kind};
-use crate::update::Slots;
+use crate::deploy::quoted;
+use crate::update::{Slots, key};
 
 /// Build the firmware of a board with a model in it, and write it to the board
 ///
@@ -34,7 +35,7 @@ pub(super) struct Args {
     #[arg(value_name = "MODEL.teff")]
     model: PathBuf,
     /// The board
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(HARDWARE.iter().map(|b| b.name)))]
+    #[arg(long, value_name = "NAME", value_parser = board_names(HARDWARE.iter().map(|b| b.name)))]
     board: String,
     /// The application
     #[arg(long, value_enum, default_value_t, conflicts_with_all = ["compare", "public_key", "model_only"])]
@@ -65,19 +66,26 @@ pub(super) fn main(args: &Args) -> Result<()> {
         return model_only::main(args, board);
     }
     let kind = match &args.public_key {
-        Some(key) => {
+        Some(path) => {
             slots_of(board)?;
-            Kind::Slots(key)
+            key::read_public(path)?;
+            Kind::Slots(path)
         }
         None if args.compare => Kind::Comparing,
         None => Kind::Application,
     };
-    TeffFile::read(&args.model)?.model()?;
+    let file = TeffFile::read(&args.model)?;
+    let model = file.model()?;
+    // Any model can be compared.
+    if kind != Kind::Comparing {
+        suits(&model, &args.model, args.app)?;
+    }
+    fits(&model, &args.model, board.name, board.budget()?)?;
     let program = board.program(args.app)?;
     let root = board::repository()?;
     let firmware = root.join("target/flash").join(format!("{}.elf", board.name));
     if args.dry_run {
-        return print(&plan(board, &program, &args.model, kind, &firmware));
+        return print(&plan(&root, board, &program, &args.model, kind, &firmware));
     }
     let flasher = choose(board, board::program_runs)?;
     let building = spinner(format!("{}: building its firmware", board.name));
@@ -132,16 +140,15 @@ fn choose(board: &Hardware, is_there: impl Fn(&str) -> bool) -> Result<Flasher> 
 }
 
 /// What `main` would run.
-fn plan(board: &Hardware, program: &str, model: &Path, kind: Kind<'_>, firmware: &Path) -> String {
-    let model = absolute(model);
-    let (folder, target) = (board.folder, board.target);
-    let build = format!("cargo build --release --bin {program} --target {target}");
+fn plan(root: &Path, board: &Hardware, program: &str, model: &Path, kind: Kind<'_>, firmware: &Path) -> String {
+    let (folder, model) = (absolute(&root.join(board.folder)), absolute(model));
+    let build = format!("cargo build --release --bin {program} --target {}", board.target);
     let features: String = kind.features().iter().map(|word| format!(" {word}")).collect();
     let key = match kind {
-        Kind::Slots(key) => format!("TEFF_PUBLIC_KEY={} ", absolute(key).display()),
+        Kind::Slots(key) => format!("TEFF_PUBLIC_KEY={} ", absolute(key)),
         _ => String::new(),
     };
-    let mut text = format!("cd {folder}; TEFF_MODEL={} {key}{build}{features}\n", model.display());
+    let mut text = format!("cd {folder}; TEFF_MODEL={model} {key}{build}{features}\n");
     for (index, flasher) in board.flashers.iter().enumerate() {
         let arguments = flasher.arguments(&firmware.display().to_string());
         let or = if index == 0 { "" } else { "or " };
@@ -151,12 +158,15 @@ fn plan(board: &Hardware, program: &str, model: &Path, kind: Kind<'_>, firmware:
     text
 }
 
-fn absolute(path: &Path) -> PathBuf {
-    env::current_dir().map_or_else(|_| path.into(), |folder| folder.join(path))
+/// The path from anywhere, as a shell wants it.
+fn absolute(path: &Path) -> String {
+    let path = env::current_dir().map_or_else(|_| path.into(), |folder| folder.join(path));
+    quoted(&path.display().to_string())
 }
 
 fn command(flasher: Flasher, arguments: &[String]) -> String {
-    format!("{} {}", flasher.program(), arguments.join(" "))
+    let arguments: String = arguments.iter().map(|argument| format!(" {}", quoted(argument))).collect();
+    format!("{}{arguments}", flasher.program())
 }
 
 #[cfg(test)]
@@ -177,18 +187,25 @@ mod tests {
     #[test]
     fn a_plan_names_what_is_built_and_how_it_is_written() {
         let board = board::hardware_by_name("rp2040").unwrap();
-        let text = plan(board, board.binary, Path::new("/m.teff"), Kind::Application, Path::new("/f.elf"));
+        let plan = |model: &str, kind, firmware: &str| {
+            plan(Path::new("/r"), board, board.binary, Path::new(model), kind, Path::new(firmware))
+        };
+        let text = plan("/m.teff", Kind::Application, "/f.elf");
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(
             lines[0],
-            "cd firmware/rp2040; TEFF_MODEL=/m.teff cargo build --release --bin teff-rp2040 --target thumbv6m-none-eabi"
+            "cd /r/firmware/rp2040; TEFF_MODEL=/m.teff cargo build --release --bin teff-rp2040 --target thumbv6m-none-eabi"
         );
-        let comparing = plan(board, board.binary, Path::new("/m.teff"), Kind::Comparing, Path::new("/f.elf"));
+        let comparing = plan("/m.teff", Kind::Comparing, "/f.elf");
         assert_eq!(comparing.lines().next(), Some(format!("{} --features compare", lines[0]).as_str()));
-        let slots =
-            plan(board, board.binary, Path::new("/m.teff"), Kind::Slots(Path::new("/k.pub")), Path::new("/f.elf"));
+        let slots = plan("/m.teff", Kind::Slots(Path::new("/k.pub")), "/f.elf");
         let first = slots.lines().next().unwrap();
         assert!(first.contains(" TEFF_PUBLIC_KEY=/k.pub cargo") && first.ends_with(" --features slots"), "{first}");
         assert_eq!(lines[1..3], ["probe-rs run --chip RP2040 /f.elf", "or elf2uf2-rs --deploy /f.elf"]);
+        let spaced = plan("/my models/it's.teff", Kind::Application, "/a b/f.elf");
+        assert!(spaced.contains(r" TEFF_MODEL='/my models/it'\''s.teff' cargo"), "{spaced}");
+        assert!(spaced.contains("\nprobe-rs run --chip RP2040 '/a b/f.elf'\n"), "{spaced}");
+        let relative = plan("m.teff", Kind::Application, "/f.elf");
+        assert!(relative.contains(" TEFF_MODEL=/") && relative.contains("/m.teff cargo"), "{relative}");
     }
 }

@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 
 use super::super::convert::hex;
 use super::super::output::{print, write_atomically};
-use super::super::teff_file::TeffFile;
+use super::super::teff_file::{TeffFile, suits};
 use super::{Args, call, command, slots_of};
-use crate::board::{self, Flasher, Hardware};
+use crate::board::{self, App, Flasher, Hardware};
 use crate::update::{self, is_signed, key};
 
 pub(super) fn main(args: &Args, board: &Hardware) -> Result<()> {
@@ -45,16 +45,13 @@ fn signed(args: &Args) -> Result<(Vec<u8>, [u8; 32])> {
     let name = args.model.display();
     let file = fs::read(&args.model).with_context(|| format!("cannot read {name}"))?;
     match (is_signed(&file), &args.public_key, &args.key, args.number) {
-        (true, Some(public), _, _) => {
-            let text = fs::read_to_string(public);
-            let text = text.with_context(|| format!("cannot read the public key {}", public.display()))?;
-            Ok((file, key::parse_public(&text).with_context(|| public.display().to_string())?))
-        }
+        (true, Some(public), _, _) => Ok((file, key::read_public(public)?)),
         (true, None, _, _) => {
             bail!("{name} is signed: --public-key KEY.pub names the key with which the board's firmware was built")
         }
         (false, _, Some(private), Some(number)) => {
-            TeffFile::read(&args.model)?.model()?;
+            // Firmware with slots runs no other application.
+            suits(&TeffFile::read(&args.model)?.model()?, &args.model, App::Digits)?;
             let private = key::read_private(private)?;
             Ok((update::sign(&file, number, &private)?, private.verifying_key().to_bytes()))
         }
