@@ -29,6 +29,21 @@ impl App {
             Self::Vibration => "vibration",
         }
     }
+
+    /// That its programs can have model slots: a model comes over the line that the application reads.
+    ///
+    /// # Errors
+    /// If it reads none.
+    pub fn takes_updates(self) -> Result<()> {
+        match self {
+            Self::Digits | Self::Storyteller => Ok(()),
+            Self::Keyword | Self::Vibration => bail!(
+                "{} is fed by a microphone or a sensor, not by a line on which an update could come, so that its firmware has no model \
+                 slots: to replace its model write the firmware with the new one in it (docs/boards.md)",
+                self.name()
+            ),
+        }
+    }
 }
 
 /// A board and the firmware for it.
@@ -286,6 +301,22 @@ mod tests {
                         assert!(error.contains("only digits") && error.contains("nrf52840-dk"), "{error}");
                     }
                 }
+            }
+        }
+    }
+
+    /// A firmware that is built with the feature `slots` but has none would be told of updates for nothing.
+    #[test]
+    fn the_programs_that_take_updates_are_those_with_slots() {
+        let root = crate::board::repository().expect("the repository");
+        for board in HARDWARE.iter().filter(|board| board.slots.is_some()) {
+            for &app in board.apps {
+                let name = if app == App::Digits { "main" } else { app.name() };
+                let source = root.join(board.folder).join(format!("src/{name}.rs"));
+                let source = fs::read_to_string(source).expect("a source");
+                let taken = app.takes_updates();
+                assert_eq!(taken.is_ok(), source.contains("teff_probe::slots::run"), "{} {name}", board.name);
+                assert!(taken.err().is_none_or(|error| error.to_string().contains(name)));
             }
         }
     }

@@ -37,7 +37,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(HARDWARE.iter().map(|b| b.name)))]
     board: String,
     /// The application
-    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["compare", "public_key", "model_only"])]
+    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["compare", "model_only"])]
     app: App,
     /// A firmware that answers `teff compare` over its serial line, in place of the application
     #[arg(long)]
@@ -67,6 +67,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     let kind = match &args.public_key {
         Some(key) => {
             slots_of(board)?;
+            args.app.takes_updates()?;
             Kind::Slots(key)
         }
         None if args.compare => Kind::Comparing,
