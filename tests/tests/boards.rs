@@ -26,6 +26,9 @@ use teff_tools::board::{self, App, Board, BoardRun, Elf, Emulator, Hardware, Kin
 use teff_tools::compare::{Emulated, compare};
 use teff_tools::convert;
 use teff_tools::line::Patience;
+use teff_tools::lm::program::Layout;
+use teff_tools::lm::quantize::Rounding;
+use teff_tools::lm::{self, folder, tokenizer};
 use teff_tools::project::{self, Template};
 use teff_tools::quantize::Width;
 use teff_tools::update::{self, Slots};
@@ -130,8 +133,15 @@ fn hardware() {
         for &app in board.apps {
             new_project_builds(Template::Hardware(board), app);
         }
-        if board.slots.is_some() {
-            keeps_out_of_its_slots(board);
+        if let Some(slots) = board.slots {
+            keeps_out_of_its_slots(board, App::Digits, &model());
+            if board.apps.contains(&App::Storyteller) {
+                // The model that is shipped is too large for most slots.
+                let (shipped, folder) = (model_of(App::Storyteller), tempfile::tempdir().expect("a folder"));
+                let fits = fs::metadata(&shipped).expect("the model").len() + (16 << 10) < u64::from(slots.len) / 2;
+                let model = if fits { shipped } else { storyteller_of(1, folder.path()) };
+                keeps_out_of_its_slots(board, App::Storyteller, &model);
+            }
         }
     }
 }
@@ -156,16 +166,18 @@ fn application_fits(board: &Hardware, app: App) {
 }
 
 /// With model slots the firmware links, and ends before them: the linker script of `teff-build` sees to it.
-fn keeps_out_of_its_slots(board: &Hardware) {
+fn keeps_out_of_its_slots(board: &Hardware, app: App, model: &Path) {
     let folder = tempfile::tempdir().expect("a folder");
     let key = folder.path().join("key.pub");
     fs::write(&key, update::key::public_text(&SigningKey::from_bytes(&[5; 32]))).expect("a file");
-    let firmware = board::build_hardware(board, App::Digits, &model(), Kind::Slots(&key))
-        .unwrap_or_else(|error| panic!("{error:#}"));
+    let firmware =
+        board::build_hardware(board, app, model, Kind::Slots(&key)).unwrap_or_else(|error| panic!("{error:#}"));
     let size = firmware.size().expect("the firmware is intact");
     let slots = board.slots.expect("it has");
     assert!(size.flash + u64::from(slots.len) <= board.flash && size.ram <= board.ram, "{}: {size:?}", board.name);
-    links_no_other_operators(board.name, &firmware);
+    if app == App::Digits {
+        links_no_other_operators(board.name, &firmware);
+    }
 }
 
 /// What `teff new` writes builds, in another folder, with the model that was given.
@@ -454,7 +466,46 @@ fn a_model_in_a_slot_runs_on_the_nrf52840() {
 #[test]
 fn a_model_is_pushed_to_the_nrf52840_while_it_runs() {
     let Some(board) = WithSlots::build("nrf52840-dk", 0, "pushing a model to") else { return };
-    board.takes_what_is_pushed();
+    let (image, outputs) = one_image();
+    board.takes_what_is_pushed(&fashion(), &image, outputs);
+}
+
+/// Between two stories a model comes over the line of the prompts, and tells the next one.
+#[test]
+fn a_storyteller_is_updated_on_the_nrf52840() {
+    const PROMPT: &[u8] = b"And the king said\n";
+    let what = "updating a storyteller on";
+    if !slow(what) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let models = [2, 1].map(|layers| storyteller_of(layers, folder.path()));
+    let Some(board) = WithSlots::build_with("nrf52840-dk", 0, what, App::Storyteller, &models[0]) else { return };
+    let stories = models.each_ref().map(|path| story(path, PROMPT, Settings::DEMO.seed));
+    assert!(stories[0] != stories[1]);
+    board.takes_what_is_pushed(&models[1], PROMPT, stories);
+}
+
+/// The first layers of the storyteller's model, with weights of 2 bits: it tells nonsense, in few bytes. A file in `to`.
+fn storyteller_of(layers: usize, to: &Path) -> PathBuf {
+    let source = root().join("models/storyteller/hf");
+    let mut network = folder::read(&source).expect("the model that is shipped");
+    network.layers.truncate(layers);
+    let section = tokenizer::read(&source.join("tokenizer.json"), Some(1), Some(2)).expect("its tokenizer");
+    let context = network.architecture.context;
+    let options = lm::convert::Options {
+        weights: lm::quantize::Width { bits: 2, group: 32 },
+        widths: Vec::new(),
+        rounding: Rounding::Nearest,
+        layout: Layout { activations: 16, context, sinks: None, prefill: 8, verify: 0 },
+        metadata: Vec::new(),
+        tokenizer: section.to_vec(),
+        debug_names: false,
+    };
+    let file = lm::convert::convert(&network, &[], &options, &|| {}).expect("it converts").file;
+    let path = to.join(format!("storyteller-{layers}.teff"));
+    fs::write(&path, &file[..]).expect("a file");
+    path
 }
 
 /// Here the firmware marks the model through functions of the boot ROM, while which nothing may come from the flash:
@@ -468,7 +519,8 @@ fn a_model_in_a_slot_runs_on_the_rp2040() {
 #[test]
 fn a_model_is_pushed_to_the_rp2040_while_it_runs() {
     let Some(board) = WithSlots::build("rp2040", 0x1000_0000, "pushing a model to") else { return };
-    board.takes_what_is_pushed();
+    let (image, outputs) = one_image();
+    board.takes_what_is_pushed(&fashion(), &image, outputs);
 }
 
 /// An emulated board with a firmware that runs the models of its slots.
@@ -486,6 +538,11 @@ impl WithSlots {
 
     /// A board whose flash begins at `flash`; none, with a word of why, where it cannot be had.
     fn build(name: &str, flash: usize, what: &str) -> Option<Self> {
+        Self::build_with(name, flash, what, App::Digits, &model())
+    }
+
+    /// As [`WithSlots::build`], with another application and its model.
+    fn build_with(name: &str, flash: usize, what: &str, app: App, model: &Path) -> Option<Self> {
         let (what, board) = (format!("{what} {name}"), board(name));
         if !slow(&what) || !available(&what, board::availability(board)) {
             return None;
@@ -494,8 +551,8 @@ impl WithSlots {
         let key = folder.path().join("key.pub");
         fs::write(&key, update::key::public_text(&SigningKey::from_bytes(&Self::KEY))).expect("a file");
         let hardware = board::hardware_by_name(name).expect("it is in the table");
-        let firmware = board::build_hardware(hardware, App::Digits, &model(), Kind::Slots(&key))
-            .unwrap_or_else(|error| panic!("{error:#}"));
+        let firmware =
+            board::build_hardware(hardware, app, model, Kind::Slots(&key)).unwrap_or_else(|error| panic!("{error:#}"));
         let slots = hardware.slots.expect("it has slots");
         Some(Self { board, slots, offset: slots.address as usize - flash, firmware })
     }
@@ -510,33 +567,32 @@ impl WithSlots {
     /// firmware's own.
     fn runs_what_is_signed(&self) {
         let signing = SigningKey::from_bytes(&Self::KEY);
-        let (image, [own, fashion]) = one_image();
-        let slots = update::image(&signed_fashion(7, &signing), &signing.verifying_key().to_bytes(), self.slots);
+        let (image, [own, other]) = one_image();
+        let slots = update::image(&signed(&fashion(), 7, &signing), &signing.verifying_key().to_bytes(), self.slots);
         let run = self.run(&slots.expect("it fits"), &image);
         assert!(run.log.iter().any(|line| line == "INFO model slots: version 7"), "{}", run.log.join("\n"));
-        assert_same(self.board.name, &run.outputs, &as_i8(&fashion));
+        assert_same(self.board.name, &run.outputs, &as_i8(&other));
 
         // One that another key signed is left alone.
         let stranger = SigningKey::from_bytes(&[6; 32]);
-        let slots = update::image(&signed_fashion(8, &stranger), &stranger.verifying_key().to_bytes(), self.slots);
+        let slots = update::image(&signed(&fashion(), 8, &stranger), &stranger.verifying_key().to_bytes(), self.slots);
         let run = self.run(&slots.expect("it fits"), &image);
         assert_same(self.board.name, &run.outputs, &as_i8(&own));
     }
 
-    /// Between two images a model comes over the same line and runs from then on; one that is not newer is refused, and the board
-    /// goes on.
-    fn takes_what_is_pushed(&self) {
+    /// Between two inputs the model in the file `pushed` comes over the same line and runs from then on; one that is not newer is
+    /// refused, and the board goes on. The outputs for `once`, an input, are those of the firmware's own model and of the other.
+    fn takes_what_is_pushed(&self, pushed: &Path, once: &[u8], [own, other]: [Vec<u8>; 2]) {
         let signing = SigningKey::from_bytes(&Self::KEY);
-        let (image, [own, fashion]) = one_image();
-        let (mut input, mut expected) = (image.clone(), own);
+        let (mut input, mut expected) = (once.to_vec(), own);
         let len = self.slots.len as usize;
         let mut recorder = Recorder::new(len, &signing.verifying_key().to_bytes()).expect("two slots");
         for (version, accepted) in [(7, true), (6, false)] {
-            let outcome = update::push(&mut recorder, &signed_fashion(version, &signing), Patience::default(), |_| {});
+            let outcome = update::push(&mut recorder, &signed(pushed, version, &signing), Patience::default(), |_| {});
             assert_eq!(outcome.is_ok(), accepted, "{outcome:?}");
             let (sent, answers) = recorder.drain();
-            input.extend(sent.iter().chain(&image));
-            expected.extend(answers.iter().chain(&fashion));
+            input.extend(sent.iter().chain(once));
+            expected.extend(answers.iter().chain(&other));
         }
         let run = self.run(&vec![0xFF; len], &input);
         let log = run.log.join("\n");
@@ -555,8 +611,8 @@ fn fashion() -> PathBuf {
     root().join("models/lightcnn-fashion/model.teff")
 }
 
-fn signed_fashion(version: u32, key: &SigningKey) -> Vec<u8> {
-    update::sign(&fs::read(fashion()).expect("the shipped model"), version, key).expect("it is signed")
+fn signed(model: &Path, version: u32, key: &SigningKey) -> Vec<u8> {
+    update::sign(&fs::read(model).expect("a model"), version, key).expect("it is signed")
 }
 
 /// An image, and what the firmware's own model and the other one give for it.

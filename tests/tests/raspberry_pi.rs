@@ -11,12 +11,14 @@ use teff_app::digits::Embedded;
 use teff_app::vibration::sensor::Recording;
 use teff_app::vibration::spectrum::BandEnergies;
 use teff_app::{Unconnected, keyword, storyteller, vibration};
+use teff_tests::mlperf::{MODELS, converted};
 use teff_tests::{available, root, slow};
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::board::{self, linux};
 use teff_tools::compare::{Serial, compare};
 use teff_tools::deploy::{self, Step};
 use teff_tools::line;
+use teff_tools::report::ModelReport;
 
 const FRAMES: usize = 20;
 
@@ -61,6 +63,7 @@ fn the_program_and_its_package() {
     let program = the_package_is_complete(folder.path());
     frames_give_the_bits_of_this_machine(&program, folder.path());
     every_application_gives_the_bits_of_this_machine(&program, folder.path());
+    threads_give_the_bits_of_one(&program, folder.path());
     a_pc_compares_step_by_step(&program);
     what_is_wrong_is_said(&program);
 }
@@ -182,6 +185,28 @@ fn every_application_gives_the_bits_of_this_machine(program: &Path, folder: &Pat
     }
 }
 
+/// With a model that has steps large enough to be split.
+fn threads_give_the_bits_of_one(program: &Path, folder: &Path) {
+    let Some(models) = teff_tests::shared("mlperf-tiny") else { return };
+    let (key, name) = MODELS.into_iter().find(|(key, _)| *key == "ic-int8").expect("it is in the table");
+    let file = converted(&models, key, name);
+    let model = Model::verify(&file).expect("it is valid");
+    // A thread is given 2^19 products or more.
+    let in_four = ModelReport::new(&model).steps.iter().filter(|step| step.macs >= 4 << 19).count();
+    assert!(in_four >= 3, "{in_four} steps of {name} are split over four threads");
+    fs::write(folder.join("large.teff"), &file[..]).expect("a file");
+    let (frames, expected) = workload_of(&model, 3);
+    fs::write(folder.join("frames.bin"), frames).expect("a file");
+    for threads in ["1", "4"] {
+        let mut emulator = emulator(linux::CPUS[2], program);
+        emulator.args(["digits", "--model", "large.teff", "--frames", "frames.bin", "--results", "results.bin"]);
+        let output = emulator.args(["--threads", threads]).current_dir(folder).output().expect("the emulator runs");
+        assert!(output.status.success(), "{threads} threads: {}", String::from_utf8_lossy(&output.stderr));
+        let found = fs::read(folder.join("results.bin")).expect("results");
+        assert!(found == expected, "{threads} threads: not the bits of one thread of this machine");
+    }
+}
+
 fn a_pc_compares_step_by_step(program: &Path) {
     let mut served = emulator(linux::CPUS[1], program);
     served.args(["compare", "--line", "tcp:127.0.0.1:0", "--model"]).arg(model_path());
@@ -243,15 +268,19 @@ fn model_path() -> PathBuf {
     fs::canonicalize(root().join("models/lightcnn-mnist/model.teff")).expect("the shipped model")
 }
 
-/// Frames of noise, and the outputs that this machine computes for them.
+/// Frames of noise, and the outputs that this machine computes for them with the shipped model.
 fn workload() -> (Vec<u8>, Vec<u8>) {
     let file = AlignedBytes::from(fs::read(model_path()).expect("the shipped model").as_slice());
-    let model = Model::verify(&file).expect("it is valid");
+    workload_of(&Model::verify(&file).expect("it is valid"), FRAMES)
+}
+
+/// As [`workload`], with another model.
+fn workload_of(model: &Model<'_>, count: usize) -> (Vec<u8>, Vec<u8>) {
     let mut memory = AlignedBytes::zeroed(model.memory_len());
-    let mut session = Session::new(&model, &mut memory).expect("the memory is large enough");
+    let mut session = Session::new(model, &mut memory).expect("the memory is large enough");
     let mut seed = 1_u32;
     let (mut frames, mut outputs) = (Vec::new(), Vec::new());
-    for _ in 0..FRAMES {
+    for _ in 0..count {
         for byte in session.input(0).expect("an input").iter_mut() {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             *byte = seed.to_be_bytes()[0];

@@ -142,23 +142,25 @@ fn expected(recording: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_recorded_machine_has_the_same_scores_on_a_board() {
+fn a_recorded_machine_has_the_same_scores_on_boards() {
     let recording = recording();
     let expected = expected(&recording);
-    let name = "mps2-an386";
-    let board = board::by_name(name).expect("it is in the table");
-    if !available("vibration on a board", board::availability(board)) {
-        return;
-    }
-    let firmware = board::build_binary(board, "teff-mps2-vibration", &folder().join("model.teff"));
-    let firmware = firmware.expect("it builds");
     let recording: Vec<i8> = recording.into_iter().map(u8::cast_signed).collect();
-    let run = board::run_binary(board, &firmware, &recording).expect("it runs");
-    let found: Vec<u8> = run.outputs.expect("it writes scores").into_iter().map(i8::cast_unsigned).collect();
-    assert!(found == expected, "not the bits of this machine");
-    golden_log("board-vibration.log", &run.log);
-    let size = firmware.size().expect("the firmware is intact");
-    let instructions = run.instructions.expect("this QEMU takes plugins").mean();
-    let figures = [("flash", size.flash), ("ram", size.ram), ("instructions", instructions)];
-    budget::check(&format!("vibration.{name}"), &figures);
+    for name in ["mps2-an386", "riscv-virt-imac"] {
+        let board = board::by_name(name).expect("it is in the table");
+        if !available(&format!("vibration on {name}"), board::availability(board)) {
+            continue;
+        }
+        let binary = format!("{}-vibration", board.binary);
+        let firmware = board::build_binary(board, &binary, &folder().join("model.teff"));
+        let firmware = firmware.unwrap_or_else(|error| panic!("{error:#}"));
+        let run = board::run_binary(board, &firmware, &recording).unwrap_or_else(|error| panic!("{error:#}"));
+        let found: Vec<u8> = run.outputs.expect("it writes scores").into_iter().map(i8::cast_unsigned).collect();
+        assert!(found == expected, "{name}: not the bits of this machine");
+        golden_log("board-vibration.log", &run.log);
+        let size = firmware.size().expect("the firmware is intact");
+        let instructions = run.instructions.expect("this QEMU takes plugins").mean();
+        let figures = [("flash", size.flash), ("ram", size.ram), ("instructions", instructions)];
+        budget::check(&format!("vibration.{name}"), &figures);
+    }
 }

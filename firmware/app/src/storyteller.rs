@@ -5,6 +5,10 @@
 //! model begin by itself. Each line starts anew, with the next seed; so a device that is switched on again, or a PC with
 //! `teff generate --seed`, tells the same stories.
 
+mod prompts;
+
+pub use prompts::Prompts;
+
 use core::convert::Infallible;
 use core::ops::ControlFlow;
 

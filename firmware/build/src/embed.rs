@@ -12,7 +12,7 @@ use crate::error::EmbedError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Embedding {
-    /// Rust items `MODEL`, `MEMORY_LEN`, `OPS` and `embedded`; reads `model.teff` from the folder that it is in.
+    /// Rust items `MODEL`, `MEMORY_LEN`, `ARENA_LEN`, `STATE_LEN`, `OPS` and `embedded`; reads `model.teff` from the folder that it is in.
     pub source: String,
     /// Bytes of arena and state.
     pub memory_len: usize,
@@ -37,7 +37,7 @@ pub fn embed(file: &[u8], budget: Budget) -> Result<Embedding, EmbedError> {
     let ops: BTreeMap<u16, &'static OpDef> = model.steps().map(|step| (step.op.id, step.op)).collect();
     let narrow: Vec<_> = ops.values().map(|op| narrowest(&model, op).name).collect();
     let ops: Vec<_> = ops.values().map(|op| op.name).collect();
-    Ok(Embedding { source: source(file.len(), memory_len, &ops, &narrow), memory_len, ops })
+    Ok(Embedding { source: source(&model, &ops, &narrow), memory_len, ops })
 }
 
 /// The form of `op` that links least and accepts all steps of `model`.
@@ -51,7 +51,9 @@ fn narrowest(model: &Model<'_>, op: &'static OpDef) -> &'static OpDef {
 
 const ALIGNMENT: usize = align_of::<teff::Aligned<u8>>();
 
-fn source(file_len: usize, memory_len: usize, ops: &[&str], narrow: &[&str]) -> String {
+fn source(model: &Model<'_>, ops: &[&str], narrow: &[&str]) -> String {
+    let (file_len, memory_len) = (model.file_len(), model.memory_len());
+    let (arena_len, state_len) = (model.arena_len(), model.state_len());
     // The table of operators names each static after the operator's file, in capitals.
     let list = |names: &[&str], suffix: &str| {
         let items = names.iter().map(|name| format!("&::teff::ops::{}{suffix}", name.to_uppercase()));
@@ -65,8 +67,16 @@ pub static MODEL: &[u8] = &MODEL_FILE.0;
 static MODEL_FILE: ::teff::Aligned<[u8; {file_len}]> =
     ::teff::Aligned(*include_bytes!(concat!(env!(\"OUT_DIR\"), \"/model.teff\")));
 
-/// Bytes of arena and state.
+/// Bytes of memory for a session: arena and state.
 pub const MEMORY_LEN: usize = {memory_len};
+
+/// Bytes of the arena: what lasts within a run.
+#[allow(dead_code, reason = \"most firmwares need the sum alone\")]
+pub const ARENA_LEN: usize = {arena_len};
+
+/// Bytes of the state: what outlives a run.
+#[allow(dead_code, reason = \"most firmwares need the sum alone\")]
+pub const STATE_LEN: usize = {state_len};
 
 /// The operators that the model uses.
 pub static OPS: &[&::teff::ops::OpDef] = &[{statics}];
@@ -93,7 +103,11 @@ mod tests {
     const ROOMY: Budget = Budget { flash: usize::MAX, ram: usize::MAX };
 
     fn shipped() -> Vec<u8> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/lightcnn-mnist/model.teff");
+        shipped_as("lightcnn-mnist/model.teff")
+    }
+
+    fn shipped_as(path: &str) -> Vec<u8> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models").join(path);
         std::fs::read(path).expect("the repository holds the model")
     }
 
@@ -103,6 +117,20 @@ mod tests {
         assert_eq!(embedding.source.matches("&::teff::ops::CONV2D,").count(), 1, "{}", embedding.source);
         assert!(embedding.ops.iter().all(|name| teff::ops::ALL.iter().any(|op| op.name == *name)));
         assert!(embedding.source.contains(&format!("MEMORY_LEN: usize = {};", embedding.memory_len)));
+    }
+
+    #[test]
+    fn arena_and_state_are_constants_of_their_own() {
+        let constant = |source: &str, name: &str| -> usize {
+            let (_, value) = source.split_once(&format!("pub const {name}: usize = ")).expect(name);
+            value.split_once(';').and_then(|(value, _)| value.parse().ok()).expect(name)
+        };
+        for (path, has_state) in [("lightcnn-mnist/model.teff", false), ("keyword/streaming.teff", true)] {
+            let Embedding { source, memory_len, .. } = embed(&shipped_as(path), ROOMY).expect("the model is valid");
+            let [memory, arena, state] = ["MEMORY_LEN", "ARENA_LEN", "STATE_LEN"].map(|name| constant(&source, name));
+            assert_eq!((memory, arena + state), (memory_len, memory_len), "{path}");
+            assert!(arena > 0 && (state > 0) == has_state, "{path}: {arena} and {state}");
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //!
 //! ```ignore
 //! // main.rs
-//! include!(concat!(env!("OUT_DIR"), "/model.rs")); // MODEL, MEMORY_LEN, OPS, embedded, and PUBLIC_KEY if a key is named
+//! include!(concat!(env!("OUT_DIR"), "/model.rs"));
+//! // MODEL, MEMORY_LEN = ARENA_LEN + STATE_LEN, OPS, embedded, and PUBLIC_KEY if a key is named
 //! ```
 //!
 //! The file is the one that the environment variable `TEFF_MODEL` names, or the model that the repository ships. The

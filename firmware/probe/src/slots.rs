@@ -1,14 +1,16 @@
 //! The model of a slot, in place of the firmware's own, and updates of it over the application's line.
 #![allow(unsafe_code)]
 
-use core::fmt::Debug;
+use core::fmt::{Debug, Display};
 use core::ops::Range;
 
 use embedded_hal::digital::OutputPin;
 use embedded_io::{Read, Write};
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 use teff::{Model, Session};
+use teff_app::compare;
 use teff_app::digits::{self, Board, Embedded};
+use teff_app::storyteller::{self, Prompts};
 pub use teff_slots::Region;
 use teff_slots::{Installed, Served, Server, Store, Tap};
 
@@ -82,32 +84,71 @@ pub fn region<F: NorFlash>(flash: F, start: usize, len: usize) -> Region<F> {
 /// none that `key` signed and that works here: with the operators of `own`, the only ones that the firmware links, and within
 /// `memory`. A new model may come over the line of the frames at any time (`teff push`).
 pub fn run<F: NorFlash<Error: Debug>, A: Access<F>, R: Read, W: Write, P: OutputPin>(
-    (flash, models): (F, A),
+    flash: (F, A),
     key: &[u8; 32],
     own: Embedded,
     memory: &mut [u8],
     board: Board<R, W, P>,
 ) -> ! {
+    let Board { frames, results, mut busy } = board;
+    between_updates(flash, key, own, memory, (frames, results), |embedded, memory, frames, results| {
+        digits::run(embedded, memory, Board { frames, results, busy: &mut busy })
+    })
+}
+
+/// As [`run`], the storyteller: a new model may come over the line of the prompts while no story is told. Lines that are no prompts
+/// are passed over.
+pub fn run_storyteller<F: NorFlash<Error: Debug>, A: Access<F>, R: Read, W: Write>(
+    flash: (F, A),
+    key: &[u8; 32],
+    own: Embedded,
+    memory: &mut [u8],
+    settings: storyteller::Settings,
+    line: (R, W),
+) -> ! {
+    between_updates(flash, key, own, memory, line, |embedded, memory, prompts, text| {
+        storyteller::run(embedded, memory, settings, Prompts::new(prompts), text)
+    })
+}
+
+/// Runs `application` on a line, and answers there whenever a request is heard; the application begins anew after that.
+fn between_updates<F: NorFlash<Error: Debug>, A: Access<F>, R: Read, W: Write, T, E: Display>(
+    (flash, models): (F, A),
+    key: &[u8; 32],
+    own: Embedded,
+    memory: &mut [u8],
+    (input, mut output): (R, W),
+    mut application: impl FnMut(Embedded, &mut [u8], &mut Tap<R>, &mut W) -> Result<T, E>,
+) -> ! {
     let mut judge = Judge { models, own, memory, last: None };
-    let mut store = match Store::open(flash, key, |flash, installed| judge.works(flash, installed)) {
-        Ok(store) => store,
+    let store = match Store::open(flash, key, |flash, installed| judge.works(flash, installed)) {
+        Ok(store) => Some(store),
         Err(error) => {
+            judge.last = None;
             defmt::error!("model slots: {}", defmt::Display2Format(&error));
-            crate::run(own, judge.memory, board)
+            None
         }
     };
     if cfg!(feature = "compare") {
-        crate::run(judge.selected(), judge.memory, board);
+        crate::ended(compare::run(judge.selected(), judge.memory, input, output));
     }
-    let Board { frames, mut results, mut busy } = board;
-    let (mut frames, mut server) = (Tap::new(frames), Server::new());
+    let mut input = Tap::new(input);
+    let Some(mut store) = store else {
+        // Without slots nothing that is heard is answered.
+        loop {
+            let outcome = application(judge.selected(), judge.memory, &mut input, &mut output);
+            if input.take_heard().is_none() {
+                crate::ended(outcome);
+            }
+        }
+    };
+    let mut server = Server::new();
     loop {
-        let board = Board { frames: &mut frames, results: &mut results, busy: &mut busy };
-        let outcome = digits::run(judge.selected(), judge.memory, board);
-        let Some(heard) = frames.take_heard() else { crate::ended(outcome) };
+        let outcome = application(judge.selected(), judge.memory, &mut input, &mut output);
+        let Some(heard) = input.take_heard() else { crate::ended(outcome) };
         let mut works = |flash: &mut F, installed: &Installed| judge.works(flash, installed);
-        let served = match server.resume(&store, heard, &mut results) {
-            Ok(None) => server.serve(&mut store, frames.line(), &mut results, &mut works).ok(),
+        let served = match server.resume(&store, heard, &mut output) {
+            Ok(None) => server.serve(&mut store, input.line(), &mut output, &mut works).ok(),
             Ok(served) => served,
             Err(_) => None,
         };

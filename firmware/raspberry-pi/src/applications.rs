@@ -1,16 +1,14 @@
 //! The applications of `firmware/app` on what Linux gives them.
 
-use std::fmt::Debug;
-
 use anyhow::{Context, Result, anyhow, bail};
 use embedded_io_adapters::std::FromStd;
-use linux_embedded_hal::{Delay, I2cdev};
-use teff_app::vibration::sensor::{Adxl345, Lis3dh, Recording, Sensor};
+use teff_app::vibration::sensor::{Recording, Sensor};
 use teff_app::vibration::spectrum::BandEnergies;
 use teff_app::{Unconnected, compare, digits, keyword, storyteller, vibration};
 
 use crate::model::Loaded;
 use crate::pin::Busy;
+use crate::sensor::{Found, Place};
 use crate::settings::{Application, Format, Settings};
 use crate::stream::{self, Writer};
 use crate::text;
@@ -23,8 +21,11 @@ pub fn run(application: Application, settings: &Settings, loaded: Loaded) -> Res
     if settings.format == Format::Text && application != Application::Digits {
         bail!("only the results of digits can be written as text");
     }
-    if let (Application::Vibration, Some((kind, bus))) = (application, sensor(&settings.frames)) {
-        return watch(kind, bus, settings, loaded);
+    if let Some(place) = Place::parse(&settings.frames)? {
+        if application != Application::Vibration {
+            bail!("{}: only vibration takes an accelerometer", settings.frames);
+        }
+        return watch(place, settings, loaded);
     }
     let (reader, writer) = stream::open(settings, loaded.model())?;
     let reader = FromStd::new(reader);
@@ -67,23 +68,14 @@ fn frames(settings: &Settings, loaded: Loaded, frames: Reader, writer: Writer) -
     Ok(())
 }
 
-/// The kind of sensor, and its bus, in `lis3dh:/dev/i2c-1` or `adxl345:/dev/i2c-1`.
-fn sensor(frames: &str) -> Option<(&str, &str)> {
-    frames.split_once(':').filter(|(kind, _)| matches!(*kind, "lis3dh" | "adxl345"))
-}
-
-fn watch(kind: &str, bus: &str, settings: &Settings, loaded: Loaded) -> Result<()> {
-    let what = || format!("cannot open the bus {bus} of the {kind}: is I2C switched on (raspi-config)?");
-    let i2c = I2cdev::new(bus).with_context(what)?;
-    let silent = |error: &dyn Debug| anyhow!("no {kind} answers on {bus}: {error:?}");
+fn watch(place: Place<'_>, settings: &Settings, loaded: Loaded) -> Result<()> {
+    let sensor = place.open()?;
     let writer = stream::results(settings)?;
-    if kind == "lis3dh" {
-        let device = lis3dh::Lis3dh::new_i2c(i2c, lis3dh::SlaveAddr::Default).map_err(|error| silent(&error))?;
-        let sensor = Lis3dh::new(device, Delay).map_err(|error| silent(&error))?;
-        return vibrations(sensor, settings, loaded, writer);
+    match sensor {
+        Found::I2c(sensor) => vibrations(sensor, settings, loaded, writer),
+        Found::Adxl345(sensor) => vibrations(sensor, settings, loaded, writer),
+        Found::Lis3dh(sensor) => vibrations(sensor, settings, loaded, writer),
     }
-    let sensor = Adxl345::new(adxl345_driver2::i2c::Device::new(i2c).map_err(|error| silent(&error))?, Delay);
-    vibrations(sensor.map_err(|error| silent(&error))?, settings, loaded, writer)
 }
 
 fn vibrations<S: Sensor>(sensor: S, settings: &Settings, loaded: Loaded, writer: Writer) -> Result<()> {

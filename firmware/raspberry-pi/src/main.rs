@@ -8,6 +8,7 @@
 //! | [`stream`] | where frames come from and results go |
 //! | [`camera`] | a camera as a stream of frames |
 //! | [`picture`] | from the pixels of a camera to the input of a model |
+//! | [`sensor`] | accelerometers on I2C and SPI |
 //! | [`text`] | results for people |
 //! | [`pin`] | the pin that is high while the model runs |
 
@@ -24,6 +25,7 @@ mod camera;
 mod model;
 mod picture;
 mod pin;
+mod sensor;
 mod settings;
 mod stream;
 mod text;
@@ -57,7 +59,8 @@ enum Command {
     Compare(Overrides),
     /// Listen for the words that a model knows: samples at 16 kHz, i16 little-endian
     Keyword(Overrides),
-    /// Watch a machine: --frames lis3dh:/dev/i2c-1, adxl345:/dev/i2c-1, or a recording of x, y, z as i16 little-endian
+    /// Watch a machine: --frames lis3dh:/dev/i2c-1, adxl345:/dev/i2c-1, the same two with /dev/spidev0.0, or a recording of x, y, z
+    /// as i16 little-endian
     Vibration(Overrides),
     /// Tell a story for each line
     Storyteller(Overrides),

@@ -41,7 +41,7 @@ pub struct Settings {
     pub application: Application,
     /// Models, of which the first that works is run.
     pub models: Vec<PathBuf>,
-    /// Where frames or requests come from: see [`crate::stream::open`].
+    /// Where frames or requests come from: see [`crate::stream::open`], and [`crate::sensor::Place::parse`] for vibration.
     pub frames: String,
     /// Where results or answers go.
     pub results: String,
@@ -76,7 +76,8 @@ pub struct Overrides {
     /// The .teff model
     #[arg(long, value_name = "MODEL.teff")]
     model: Option<PathBuf>,
-    /// Where frames come from: - for standard input, a file, a serial line, tcp:ADDRESS:PORT, camera:/dev/video0
+    /// Where frames come from: - for standard input, a file, a serial line, tcp:ADDRESS:PORT, camera:/dev/video0;
+    /// for vibration lis3dh: or adxl345: and a bus, /dev/i2c-1 or /dev/spidev0.0
     #[arg(long, value_name = "FROM")]
     frames: Option<String>,
     /// Where results go: - for standard output, a file, a serial line, tcp:ADDRESS:PORT

@@ -4,20 +4,28 @@
 #![no_main]
 
 mod pico;
+#[cfg(feature = "slots")]
+mod slots;
 
 use rp2040_hal::Sio;
 use rp2040_hal::gpio::Pins;
 use rp2040_hal::pac::Peripherals;
 use teff_app::digits::Embedded;
-use teff_app::storyteller::{self, Settings};
+#[cfg(not(feature = "slots"))]
+use teff_app::storyteller;
+use teff_app::storyteller::Settings;
 use teff_probe::ConstStaticCell;
 
 mod model {
     include!(concat!(env!("OUT_DIR"), "/model.rs"));
 }
 
-static MEMORY: ConstStaticCell<teff::Aligned<[u8; model::MEMORY_LEN]>> =
-    ConstStaticCell::new(teff::Aligned([0; model::MEMORY_LEN]));
+#[cfg(not(feature = "slots"))]
+use model::MEMORY_LEN;
+#[cfg(feature = "slots")]
+use slots::MEMORY_LEN;
+
+static MEMORY: ConstStaticCell<teff::Aligned<[u8; MEMORY_LEN]>> = ConstStaticCell::new(teff::Aligned([0; MEMORY_LEN]));
 
 #[rp2040_hal::entry]
 fn main() -> ! {
@@ -28,5 +36,16 @@ fn main() -> ! {
     let pins = Pins::new(device.IO_BANK0, device.PADS_BANK0, Sio::new(device.SIO).gpio_bank0, resets);
     let line = pico::line(device.UART0, pins.gpio0, pins.gpio1, &clocks, resets);
     let (prompts, text) = line.split();
-    teff_probe::ended(storyteller::run(embedded, &mut MEMORY.take().0, Settings::DEMO, prompts, text))
+    let memory = &mut MEMORY.take().0;
+    #[cfg(feature = "slots")]
+    teff_probe::slots::run_storyteller(
+        slots::flash(device.XIP_SSI),
+        &model::PUBLIC_KEY,
+        embedded,
+        memory,
+        Settings::DEMO,
+        (prompts, text),
+    );
+    #[cfg(not(feature = "slots"))]
+    teff_probe::ended(storyteller::run(embedded, memory, Settings::DEMO, prompts, text))
 }

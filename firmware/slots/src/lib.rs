@@ -49,4 +49,4 @@ pub use marks::ATTEMPTS;
 pub use region::{Region, RegionError};
 pub use server::{Served, Server};
 pub use store::{Begun, Installed, Slot, Store, StoreError, UpdateError};
-pub use tap::{Heard, Tap};
+pub use tap::{Heard, Tap, TapError};

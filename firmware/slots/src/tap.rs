@@ -1,11 +1,13 @@
 //! An application's serial line, on which an update may begin at any time.
 
-use embedded_io::{ErrorType, Read};
+use core::fmt::{self, Debug, Display};
+
+use embedded_io::{ErrorKind, ErrorType, Read};
 use teff_link::{Collector, decode};
 
 use crate::wire::Request;
 
-/// A line as an application reads it, until a whole [`Request`] is heard there: then it has ended for the application.
+/// A line as an application reads it, until a whole [`Request`] is heard there: then reading fails, and the application ends.
 ///
 /// The application has read the bytes of the request as well, as part of what it was to be; [`crate::Server::resume`] answers it,
 /// and when the conversation has ended the application begins anew. That a stream of other things contains a request by chance takes
@@ -17,7 +19,36 @@ pub struct Tap<R> {
     heard: Option<Heard>,
 }
 
-/// A request that ended an application's line.
+/// Why an application cannot read on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TapError<E> {
+    /// A request was heard: the bytes before it, which were read since the last whole input, are part of it.
+    Request,
+    /// The line failed.
+    Line(E),
+}
+
+impl<E: Debug> Display for TapError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request => f.write_str("an update begins on this line"),
+            Self::Line(error) => write!(f, "the line failed: {error:?}"),
+        }
+    }
+}
+
+impl<E: Debug> core::error::Error for TapError<E> {}
+
+impl<E: embedded_io::Error> embedded_io::Error for TapError<E> {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Request => ErrorKind::Interrupted,
+            Self::Line(error) => error.kind(),
+        }
+    }
+}
+
+/// A request that was heard on an application's line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heard {
     /// Its number.
@@ -32,7 +63,7 @@ impl<R> Tap<R> {
         Self { line, collector: Collector::new(), heard: None }
     }
 
-    /// What ended the line, if it was a request; the line begins anew.
+    /// The request that was heard, if one was; the line begins anew.
     pub const fn take_heard(&mut self) -> Option<Heard> {
         self.heard.take()
     }
@@ -44,18 +75,21 @@ impl<R> Tap<R> {
 }
 
 impl<R: ErrorType> ErrorType for Tap<R> {
-    type Error = R::Error;
+    type Error = TapError<R::Error>;
 }
 
 impl<R: Read> Read for Tap<R> {
     /// Reads one byte, for there are lines that wait until all of `to` is full: none comes behind a request until it is answered.
-    fn read(&mut self, to: &mut [u8]) -> Result<usize, R::Error> {
-        let Some(to) = to.get_mut(..1).filter(|_| self.heard.is_none()) else { return Ok(0) };
-        let count = self.line.read(to)?;
+    fn read(&mut self, to: &mut [u8]) -> Result<usize, Self::Error> {
+        if self.heard.is_some() {
+            return Err(TapError::Request);
+        }
+        let Some(to) = to.get_mut(..1) else { return Ok(0) };
+        let count = self.line.read(to).map_err(TapError::Line)?;
         let frame = to.first().filter(|_| count > 0).and_then(|&byte| self.collector.take(byte));
         if let Some((sequence, request)) = frame.and_then(decode::<Request<'_>>) {
             self.heard = Some(Heard { sequence, hello: request == Request::Hello });
-            return Ok(0);
+            return Err(TapError::Request);
         }
         Ok(count)
     }
@@ -75,9 +109,16 @@ mod tests {
     fn read(tap: &mut Tap<&[u8]>, piece: usize) -> (Vec<u8>, Option<Heard>) {
         let (mut bytes, mut buffer) = (Vec::new(), [0; 64]);
         loop {
-            match tap.read(&mut buffer[..piece]).expect("a slice can be read") {
-                0 => return (bytes, tap.take_heard()),
-                count => bytes.extend(&buffer[..count]),
+            match tap.read(&mut buffer[..piece]) {
+                Ok(0) => {
+                    assert_eq!(tap.take_heard(), None);
+                    return (bytes, None);
+                }
+                Ok(count) => bytes.extend(&buffer[..count]),
+                Err(TapError::Request) => {
+                    assert_eq!(tap.read(&mut buffer), Err(TapError::Request));
+                    return (bytes, tap.take_heard());
+                }
             }
         }
     }

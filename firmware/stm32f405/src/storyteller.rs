@@ -3,19 +3,28 @@
 #![no_std]
 #![no_main]
 
+#[cfg(feature = "slots")]
+mod slots;
+
 use stm32f4xx_hal::rcc::Config;
 use stm32f4xx_hal::serial;
 use stm32f4xx_hal::{pac, prelude::*};
 use teff_app::digits::Embedded;
-use teff_app::storyteller::{self, Settings};
+#[cfg(not(feature = "slots"))]
+use teff_app::storyteller;
+use teff_app::storyteller::Settings;
 use teff_probe::{ConstStaticCell, Receiver, Transmitter};
 
 mod model {
     include!(concat!(env!("OUT_DIR"), "/model.rs"));
 }
 
-static MEMORY: ConstStaticCell<teff::Aligned<[u8; model::MEMORY_LEN]>> =
-    ConstStaticCell::new(teff::Aligned([0; model::MEMORY_LEN]));
+#[cfg(not(feature = "slots"))]
+use model::MEMORY_LEN;
+#[cfg(feature = "slots")]
+use slots::MEMORY_LEN;
+
+static MEMORY: ConstStaticCell<teff::Aligned<[u8; MEMORY_LEN]>> = ConstStaticCell::new(teff::Aligned([0; MEMORY_LEN]));
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -30,6 +39,18 @@ fn main() -> ! {
     };
     let (text, prompts) = line.split();
     let memory = &mut MEMORY.take().0;
-    let told = storyteller::run(embedded, memory, Settings::DEMO, Receiver(prompts), Transmitter(text));
-    teff_probe::ended(told)
+    let (prompts, text) = (Receiver(prompts), Transmitter(text));
+    #[cfg(feature = "slots")]
+    let mut flash = device.FLASH;
+    #[cfg(feature = "slots")]
+    teff_probe::slots::run_storyteller(
+        slots::flash(&mut flash),
+        &model::PUBLIC_KEY,
+        embedded,
+        memory,
+        Settings::DEMO,
+        (prompts, text),
+    );
+    #[cfg(not(feature = "slots"))]
+    teff_probe::ended(storyteller::run(embedded, memory, Settings::DEMO, prompts, text))
 }

@@ -1,5 +1,6 @@
 //! The applications of `firmware/app`, and which models they take.
 
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use teff::Model;
 use teff_app::{Mismatch, digits, keyword, storyteller, vibration};
@@ -39,6 +40,21 @@ impl App {
             Self::Keyword => keyword::check(model),
             Self::Storyteller => storyteller::check(model).map(|_| ()),
             Self::Vibration => vibration::check(model),
+        }
+    }
+
+    /// That its programs can have model slots: a model comes over the line that the application reads.
+    ///
+    /// # Errors
+    /// If it reads none.
+    pub fn takes_updates(self) -> Result<()> {
+        match self {
+            Self::Digits | Self::Storyteller => Ok(()),
+            Self::Keyword | Self::Vibration => bail!(
+                "{} is fed by a microphone or a sensor, not by a line on which an update could come, so that its firmware has no model \
+                 slots: to replace its model write the firmware with the new one in it (docs/boards.md)",
+                self.name()
+            ),
         }
     }
 

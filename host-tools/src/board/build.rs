@@ -63,8 +63,11 @@ impl Kind<'_> {
 /// [`build`] of the application `app` for a board that is no emulator; only [`App::Digits`] is there in every kind.
 ///
 /// # Errors
-/// As [`build`], and if the board has no such application.
+/// As [`build`], and if the board has no such application, or model slots are wanted for one that cannot have them.
 pub fn build_hardware(board: &Hardware, app: App, model: &Path, kind: Kind<'_>) -> Result<Elf> {
+    if matches!(kind, Kind::Slots(_)) {
+        app.takes_updates()?;
+    }
     build_crate(board.name, board.folder, board.target, &board.program(app)?, model, kind)
 }
 

@@ -279,4 +279,20 @@ mod tests {
             }
         }
     }
+
+    /// A firmware that is built with the feature `slots` but has none would be told of updates for nothing.
+    #[test]
+    fn the_programs_that_take_updates_are_those_with_slots() {
+        let root = crate::board::repository().expect("the repository");
+        for board in HARDWARE.iter().filter(|board| board.slots.is_some()) {
+            for &app in board.apps {
+                let name = if app == App::Digits { "main" } else { app.name() };
+                let source = root.join(board.folder).join(format!("src/{name}.rs"));
+                let source = fs::read_to_string(source).expect("a source");
+                let taken = app.takes_updates();
+                assert_eq!(taken.is_ok(), source.contains("teff_probe::slots::run"), "{} {name}", board.name);
+                assert!(taken.err().is_none_or(|error| error.to_string().contains(name)));
+            }
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! `teff flash --model-only`.
+//! `teff flash --model-only`, and which firmware has slots.
 
 use std::convert::Infallible;
 use std::fs;
@@ -68,6 +68,20 @@ fn bench() -> Bench {
 
 fn path(bench: &Bench, name: &str) -> String {
     bench.at(name).to_str().unwrap().to_string()
+}
+
+#[test]
+fn applications_with_a_line_may_have_slots_and_others_are_refused() {
+    let bench = bench();
+    let (model, key) = (shipped(), path(&bench, "key.pub"));
+    let args = |app| ["flash", "--board", "nrf52840-dk", &model, "--app", app, "--public-key", &key, "--dry-run"];
+    let shown = bench.text(&args("storyteller"));
+    let build = shown.lines().next().unwrap();
+    assert!(build.contains("--bin teff-nrf52840-dk-storyteller ") && build.ends_with(" --features slots"), "{shown}");
+    for app in ["keyword", "vibration"] {
+        let refused = bench.failure(&args(app));
+        assert!(refused.contains(app) && refused.contains("no model slots"), "{refused}");
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ mod adxl345;
 mod lis3dh;
 
 #[cfg(feature = "accelerometers")]
-pub use accelerometer::{Accelerometer, DriverError};
+pub use accelerometer::{Accelerometer, DriverError, Kind};
 #[cfg(feature = "accelerometers")]
 pub use adxl345::Adxl345;
 #[cfg(feature = "accelerometers")]

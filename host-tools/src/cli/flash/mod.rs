@@ -37,8 +37,8 @@ pub(super) struct Args {
     /// The board
     #[arg(long, value_name = "NAME", value_parser = board_names(HARDWARE.iter().map(|b| b.name)))]
     board: String,
-    /// The application
-    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["compare", "public_key", "model_only"])]
+    /// The application; with --model-only, that of the board's firmware
+    #[arg(long, value_enum, default_value_t, conflicts_with = "compare")]
     app: App,
     /// A firmware that answers `teff compare` over its serial line, in place of the application
     #[arg(long)]
@@ -68,6 +68,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     let kind = match &args.public_key {
         Some(path) => {
             slots_of(board)?;
+            args.app.takes_updates()?;
             key::read_public(path)?;
             Kind::Slots(path)
         }

@@ -10,7 +10,7 @@ use super::super::convert::hex;
 use super::super::output::{print, write_atomically};
 use super::super::teff_file::{TeffFile, suits};
 use super::{Args, call, command, slots_of};
-use crate::board::{self, App, Flasher, Hardware};
+use crate::board::{self, Flasher, Hardware};
 use crate::update::{self, is_signed, key};
 
 pub(super) fn main(args: &Args, board: &Hardware) -> Result<()> {
@@ -50,8 +50,8 @@ fn signed(args: &Args) -> Result<(Vec<u8>, [u8; 32])> {
             bail!("{name} is signed: --public-key KEY.pub names the key with which the board's firmware was built")
         }
         (false, _, Some(private), Some(number)) => {
-            // Firmware with slots runs no other application.
-            suits(&TeffFile::read(&args.model)?.model()?, &args.model, App::Digits)?;
+            args.app.takes_updates()?;
+            suits(&TeffFile::read(&args.model)?.model()?, &args.model, args.app)?;
             let private = key::read_private(private)?;
             Ok((update::sign(&file, number, &private)?, private.verifying_key().to_bytes()))
         }

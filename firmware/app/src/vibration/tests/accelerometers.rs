@@ -8,7 +8,7 @@ use embedded_hal_mock::eh1::spi::{Mock as Spi, Transaction as SpiCall};
 use std::vec;
 use std::vec::Vec;
 
-use crate::vibration::sensor::{Accelerometer, Adxl345, Lis3dh, Sensor, SensorError};
+use crate::vibration::sensor::{Accelerometer, Adxl345, Kind, Lis3dh, Sensor, SensorError};
 
 const ADXL: u8 = 0x53;
 const LIS: u8 = 0x18;
@@ -268,6 +268,25 @@ fn either_accelerometer_is_found_at_either_address() {
     let mut bus = I2c::new(&absent);
     let error = Accelerometer::find(bus.clone(), NoopDelay::new()).err().expect("there is none");
     assert!(matches!(error, SensorError::Absent) && std::format!("{error}").contains("pull-ups"), "{error}");
+    bus.done();
+}
+
+/// Where both are on the bus.
+#[test]
+fn the_kind_that_is_wanted_is_found() {
+    for kind in Kind::ALL {
+        let [first, second] = kind.addresses();
+        let register = if kind == Kind::Lis3dh { 0x0F } else { 0x00 };
+        let mut bus = I2c::new(&[nobody(first, register), nobody(second, register)]);
+        let error = Accelerometer::find_among(&[kind], bus.clone(), NoopDelay::new()).err();
+        assert!(matches!(error, Some(SensorError::Absent)), "{error:?}");
+        bus.done();
+    }
+    let mut calls = vec![read(0x19, 0x0F, &[0x33])];
+    calls.extend(Registers::set_up().on_i2c(0x19));
+    let mut bus = I2c::new(&[&[nobody(0x18, 0x0F)], &calls[..]].concat());
+    let sensor = Accelerometer::find_among(&[Kind::Lis3dh, Kind::Adxl345], bus.clone(), NoopDelay::new());
+    assert!(matches!(sensor, Ok(Accelerometer::Lis3dh(_))));
     bus.done();
 }
 
