@@ -1,7 +1,7 @@
 #![allow(unsafe_code)]
 //! Depthwise convolutions: sixteen channels at a time, or, of few channels, neighbouring pixels.
 //!
-//! A row of the padded image is spread once: for each place in it the inputs of [`Set::GROUP`] neighbouring taps stand side by side for
+//! A row of the padded image is spread once: for each place in it the inputs of a group of neighbouring taps stand side by side for
 //! each of sixteen channels, so that one product of vectors serves them all. The rows under a row of outputs stand in a ring, so that
 //! outputs may take the place of inputs.
 
