@@ -7,7 +7,7 @@ use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashEr
 use teff_slots::Store;
 use teff_tools::board::{self, HARDWARE};
 
-use super::{Bench, shipped};
+use super::{Bench, model, shipped};
 
 /// The flash of the nRF52840: words of 4 bytes, pages of 4096.
 struct Flash(Vec<u8>);
@@ -73,14 +73,23 @@ fn path(bench: &Bench, name: &str) -> String {
 #[test]
 fn applications_with_a_line_may_have_slots_and_others_are_refused() {
     let bench = bench();
-    let (model, key) = (shipped(), path(&bench, "key.pub"));
-    let args = |app| ["flash", "--board", "nrf52840-dk", &model, "--app", app, "--public-key", &key, "--dry-run"];
-    let shown = bench.text(&args("storyteller"));
+    let [public, private] = ["key.pub", "key.pem"].map(|name| path(&bench, name));
+    let storyteller = model("storyteller/model.teff");
+    let args = |app| ["flash", "--board", "rp2040", storyteller.as_str(), "--dry-run", "--app", app];
+    let firmware = ["--public-key", public.as_str()];
+    let shown = bench.text(&[&args("storyteller")[..], &firmware].concat());
     let build = shown.lines().next().unwrap();
-    assert!(build.contains("--bin teff-nrf52840-dk-storyteller ") && build.ends_with(" --features slots"), "{shown}");
+    assert!(build.contains("--bin teff-rp2040-storyteller ") && build.ends_with(" --features slots"), "{shown}");
+    let model_only = ["--model-only", "--key", private.as_str(), "--version", "1"];
+    let shown = bench.text(&[&args("storyteller")[..], &model_only].concat());
+    assert!(shown.contains(" of model slots at "), "{shown}");
+    let refused = bench.failure(&[&args("digits")[..], &model_only].concat());
+    assert!(refused.contains("no model for the application digits"), "{refused}");
     for app in ["keyword", "vibration"] {
-        let refused = bench.failure(&args(app));
-        assert!(refused.contains(app) && refused.contains("no model slots"), "{refused}");
+        for rest in [&firmware[..], &model_only] {
+            let refused = bench.failure(&[&args(app)[..], rest].concat());
+            assert!(refused.contains(app) && refused.contains("no model slots"), "{refused}");
+        }
     }
 }
 
