@@ -265,31 +265,31 @@ pub const fn multiply_high(a: i32, b: i32) -> i32 {
 #[cfg(teff_core = "v6m")]
 pub use crate::fixed::multiply_high_by_halves as multiply_high;
 
-/// `⌊a / b⌋` for `b > 0`: bit by bit on Arm's microcontrollers, where the compiler's division of 64 bits takes 0.9 KB of flash;
-/// 8 instructions a bit of the quotient.
-#[cfg(all(target_arch = "arm", target_os = "none"))]
+/// `⌊a / b⌋` for `b > 0`: bit by bit on microcontrollers, where the compiler's division of 64 bits takes 0.9 KB of flash.
+#[cfg(all(any(target_arch = "arm", target_arch = "riscv32"), target_os = "none"))]
 #[inline(never)]
 pub const fn divide(a: u64, b: u64) -> u64 {
-    let (mut rest, mut quotient) = (a, 0);
-    let mut bits = b.leading_zeros().saturating_sub(a.leading_zeros());
     if b == 0 || a < b {
         return 0;
     }
-    loop {
+    // Without leading zeros, for which not all have an instruction, and without a counter, by which loops are unrolled.
+    let (mut rest, mut quotient, mut divisor) = (a, 0, b);
+    while divisor <= a >> 1 {
+        divisor <<= 1;
+    }
+    while divisor >= b {
         quotient <<= 1;
-        if rest >= b << bits {
-            rest -= b << bits;
+        if rest >= divisor {
+            rest -= divisor;
             quotient |= 1;
         }
-        if bits == 0 {
-            return quotient;
-        }
-        bits -= 1;
+        divisor >>= 1;
     }
+    quotient
 }
 
 /// `⌊a / b⌋` for `b > 0`.
-#[cfg(not(all(target_arch = "arm", target_os = "none")))]
+#[cfg(not(all(any(target_arch = "arm", target_arch = "riscv32"), target_os = "none")))]
 pub const fn divide(a: u64, b: u64) -> u64 {
     match a.checked_div(b) {
         Some(quotient) => quotient,

@@ -4,9 +4,37 @@
 //! product), 5 to the rounded result, 7 to the zero point and the clamp.
 #![allow(unsafe_code)]
 
-use super::v6m::{four_products, four_sums}; // the second names the first
+use super::v6m::four_products;
 use crate::fixed::Rounding;
 use crate::kernels::PerChannel;
+
+/// Adds the products of the rows at r1 to r4 with the vector at r0, all of which r5 counts from −n up to 0, to r8 to r11: single
+/// rounds until the rest is a multiple of eight, then eight at a time. Labels 2 to 5.
+macro_rules! four_sums {
+    () => {
+        concat!(
+            "2:\n",
+            "movs r6, #7\n",
+            "tst r5, r6\n",
+            "beq 3f\n",
+            "ldrsb r6, [r0, r5]\n",
+            four_products!(),
+            "adds r5, #1\n",
+            "b 2b\n",
+            "3:\n",
+            "cmp r5, #0\n",
+            "beq 5f\n",
+            "4:\n",
+            ".rept 8\n",
+            "ldrsb r6, [r0, r5]\n",
+            four_products!(),
+            "adds r5, #1\n",
+            ".endr\n",
+            "bne 4b\n",
+            "5:\n",
+        )
+    };
+}
 
 /// `acc = acc · factor`: the bits from 32 up of all but one product of halves in $acc, and bits 16 up of the rest in $lo.
 /// The factor's lower half is in $b, unsigned, its upper half in $c; $b and $tmp are spoilt.

@@ -21,7 +21,14 @@ pub fn rows<E: Element>(
     if done == out.len() {
         return Some(());
     }
-    let (first, w, out) = (first + done, w.get(done * depth..)?, out.get_mut(done..)?);
+    others(requant, first + done, x, w.get(done * depth..)?, out.get_mut(done..)?)
+}
+
+/// [`rows`] without [`crate::arch::row_quads`]: where that does nearly all, once for all callers.
+#[cfg_attr(teff_core = "v6m", inline(never))]
+#[cfg_attr(not(teff_core = "v6m"), inline(always))]
+fn others<E: Element>(requant: &PerChannel<E>, first: usize, x: &[E], w: &[i8], out: &mut [E]) -> Option<()> {
+    let depth = x.len();
     let mut channels = requant.channels().skip(first);
     let mut quads = out.chunks_exact_mut(4);
     let mut weights = w;

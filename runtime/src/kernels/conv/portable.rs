@@ -2,8 +2,9 @@
 
 use super::{Conv2d, DepthwiseConv2d, Window};
 use crate::arch::{copy_lines, vector_rounding};
+use crate::fixed::Rounding;
 use crate::kernels::dot::rows;
-use crate::kernels::{Accumulator, Element, Unary};
+use crate::kernels::{Accumulator, Element, PerChannel, Unary};
 
 /// Bytes of scratch memory that [`conv2d`] needs: one window of the input, all groups.
 pub fn conv2d_scratch_len<E: Element>(p: &Conv2d<E>) -> Option<usize> {
@@ -35,11 +36,24 @@ pub fn conv2d<E: Element>(p: &Conv2d<E>, mut operands: Unary<'_, E>, w: &[i8], s
                 let patch = patch.get(g * depth..)?.get(..depth)?;
                 let w = w.get(g * depth * group_out..)?.get(..depth * group_out)?;
                 let pixel = pixel.get_mut(g * group_out..)?.get_mut(..group_out)?;
-                rows(&p.requant, rounding, g * group_out, patch, w, pixel)?;
+                pixel_of(&p.requant, rounding, g * group_out, patch, w, pixel)?;
             }
         }
     }
     Some(())
+}
+
+/// [`rows`], out of line: fully connected layers have them inline.
+#[inline(never)]
+fn pixel_of<E: Element>(
+    requant: &PerChannel<E>,
+    rounding: Option<Rounding>,
+    first: usize,
+    patch: &[E],
+    w: &[i8],
+    pixel: &mut [E],
+) -> Option<()> {
+    rows(requant, rounding, first, patch, w, pixel)
 }
 
 /// Copies the window of output `(oy, ox)` to `patch`: `(groups, kernel height, kernel width, channels of a group)`.

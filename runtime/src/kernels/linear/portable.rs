@@ -3,7 +3,6 @@
 use super::FullyConnected;
 use crate::arch::vector_rounding;
 use crate::kernels::dot::rows;
-use crate::kernels::rows::side_by_side;
 use crate::kernels::{Element, Unary};
 
 /// See [`super::reference::fully_connected`]. Four rows of the weights share one pass over the input vector.
@@ -17,17 +16,18 @@ pub fn fully_connected<E: Element>(
 ) -> Option<()> {
     let w = w.get(..p.inputs.checked_mul(p.outputs)?)?;
     let rounding = vector_rounding(p.requant.shift);
-    if let Unary::Apart(x, out) = operands {
-        let vectors = side_by_side((x, p.inputs), (out, p.outputs));
-        for (x, out) in vectors.take(p.rows) {
-            rows(&p.requant, rounding, 0, x, w, out)?;
-        }
-        return Some(());
-    }
-    let vector = scratch.get_mut(..p.inputs)?;
+    // One loop, for the products are inlined in it.
     for row in 0..p.rows {
-        vector.copy_from_slice(operands.x().get(row * p.inputs..)?.get(..p.inputs)?);
-        rows(&p.requant, rounding, 0, vector, w, operands.y().get_mut(row * p.outputs..)?.get_mut(..p.outputs)?)?;
+        let inputs = row * p.inputs..;
+        let (x, y) = match &mut operands {
+            Unary::Apart(x, y) => (x.get(inputs)?.get(..p.inputs)?, &mut **y),
+            operands => {
+                let vector = scratch.get_mut(..p.inputs)?;
+                vector.copy_from_slice(operands.x().get(inputs)?.get(..p.inputs)?);
+                (&*vector, operands.y())
+            }
+        };
+        rows(&p.requant, rounding, 0, x, w, y.get_mut(row * p.outputs..)?.get_mut(..p.outputs)?)?;
     }
     Some(())
 }
