@@ -29,22 +29,27 @@ pub fn rows<E: Element>(
 #[cfg_attr(not(teff_core = "v6m"), inline(always))]
 fn others<E: Element>(requant: &PerChannel<E>, first: usize, x: &[E], w: &[i8], out: &mut [E]) -> Option<()> {
     let depth = x.len();
-    let mut channels = requant.channels().skip(first);
-    let mut quads = out.chunks_exact_mut(4);
+    // Skipping would ask at each channel whether it has begun.
+    let (bias, mult) = (requant.bias.get(first..)?, requant.mult.get(first..)?);
+    let later = PerChannel { bias, mult, shift: requant.shift.get(first..)?, output: requant.output };
+    let mut channels = later.channels();
+    let mut result = |dot: E::Sum| {
+        let (bias, m) = channels.next()?;
+        let acc = dot.plus(bias);
+        Some(if cfg!(teff_core = "v6m") { requant.output.rescale(acc, m) } else { requant.finish(acc, m) })
+    };
+    let (quads, few) = out.as_chunks_mut::<4>();
     let mut weights = w;
-    for quad in &mut quads {
+    for quad in quads {
         let (w, rest) = weights.split_at_checked(depth.checked_mul(4)?)?;
         weights = rest;
-        for (value, dot) in quad.iter_mut().zip(dot4(x, w)?) {
-            let (bias, m) = channels.next()?;
-            *value = requant.finish(dot.plus(bias), m);
-        }
+        let [a, b, c, d] = dot4(x, w)?;
+        *quad = [result(a)?, result(b)?, result(c)?, result(d)?];
     }
-    for value in quads.into_remainder() {
+    for value in few {
         let (w, rest) = weights.split_at_checked(depth)?;
         weights = rest;
-        let (bias, m) = channels.next()?;
-        *value = requant.finish(dot1(x, w).plus(bias), m);
+        *value = result(dot1(x, w))?;
     }
     Some(())
 }

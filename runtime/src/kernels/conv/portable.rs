@@ -43,8 +43,9 @@ pub fn conv2d<E: Element>(p: &Conv2d<E>, mut operands: Unary<'_, E>, w: &[i8], s
     Some(())
 }
 
-/// [`rows`], out of line: fully connected layers have them inline.
-#[inline(never)]
+/// [`rows`], inline unless they are long code that fully connected layers have inline too.
+#[cfg_attr(target_arch = "riscv32", inline(never))]
+#[cfg_attr(not(target_arch = "riscv32"), inline(always))]
 fn pixel_of<E: Element>(
     requant: &PerChannel<E>,
     rounding: Option<Rounding>,
