@@ -34,7 +34,7 @@ const VIRT: Board = Board {
     target: "riscv32imc-unknown-none-elf",
     flash: 8 << 20,
     ram: 8 << 20,
-    emulator: Emulator::riscv(&["-machine", "virt", "-bios", "none", "-cpu", "rv32i,m=on,c=on,zicsr=on,zicntr=on"]),
+    emulator: Emulator::VIRT_IMC,
     ..MPS2
 };
 
@@ -84,14 +84,7 @@ pub static MACHINES: &[Board] = &[
         name: "riscv-virt-imac",
         description: "RV32IMAC: QEMU's machine virt",
         target: "riscv32imac-unknown-none-elf",
-        emulator: Emulator::riscv(&[
-            "-machine",
-            "virt",
-            "-bios",
-            "none",
-            "-cpu",
-            "rv32i,m=on,a=on,c=on,zicsr=on,zicntr=on",
-        ]),
+        emulator: Emulator::VIRT_IMAC,
         ..VIRT
     },
 ];

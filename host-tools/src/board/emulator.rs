@@ -48,6 +48,13 @@ impl Emulator {
         Self::Qemu { program: "qemu-system-riscv32", machine }
     }
 
+    /// RISC-V virt: the bare processor with no extension but these.
+    pub const VIRT_IMAC: Self =
+        Self::riscv(&["-machine", "virt", "-bios", "none", "-cpu", "rv32i,m=on,a=on,c=on,zicsr=on,zicntr=on"]);
+    /// [`Emulator::VIRT_IMAC`] without atomic instructions.
+    pub const VIRT_IMC: Self =
+        Self::riscv(&["-machine", "virt", "-bios", "none", "-cpu", "rv32i,m=on,c=on,zicsr=on,zicntr=on"]);
+
     /// The command that emulates the board; what it runs is still to be said.
     ///
     /// # Errors

@@ -159,15 +159,7 @@ pub static BOARDS: &[Board] = &[
         binary: "teff-riscv-virt",
         flash: 8 << 20,
         ram: 8 << 20,
-        // The bare processor with no extension but these.
-        emulator: Emulator::riscv(&[
-            "-machine",
-            "virt",
-            "-bios",
-            "none",
-            "-cpu",
-            "rv32i,m=on,a=on,c=on,zicsr=on,zicntr=on",
-        ]),
+        emulator: Emulator::VIRT_IMAC,
     },
     Board {
         name: "riscv-virt-imc",
@@ -177,7 +169,7 @@ pub static BOARDS: &[Board] = &[
         binary: "teff-riscv-virt",
         flash: 8 << 20,
         ram: 8 << 20,
-        emulator: Emulator::riscv(&["-machine", "virt", "-bios", "none", "-cpu", "rv32i,m=on,c=on,zicsr=on,zicntr=on"]),
+        emulator: Emulator::VIRT_IMC,
     },
     Board {
         name: "stm32f405",
