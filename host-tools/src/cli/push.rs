@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 use super::output as out;
-use super::teff_file::{TeffFile, suits};
+use super::sign::sign_for;
 use crate::board::App;
 use crate::line::{self, Patience};
-use crate::update::{self, is_signed, key, split};
+use crate::update::{self, is_signed, split};
 
 /// Send a model to a device, which verifies it and starts it
 ///
@@ -33,6 +33,9 @@ pub(super) struct Args {
     /// With --key: the version of the model, higher than that of all before
     #[arg(long = "version", value_name = "N", requires = "key", value_parser = clap::value_parser!(u32).range(1..))]
     number: Option<u32>,
+    /// With --key: the application that the device runs
+    #[arg(long, value_enum, default_value_t, requires = "key")]
+    app: App,
     /// Bits per second of a serial port
     #[arg(long, value_name = "BAUD", default_value_t = 115_200)]
     baud: u32,
@@ -71,11 +74,7 @@ fn signed(args: &Args) -> Result<Vec<u8>> {
         (true, Some(_), _) => {
             bail!("{name} is signed already: push it without --key and --version, or the .teff with them")
         }
-        (false, Some(private), Some(number)) => {
-            // A device that takes models over a line runs no other application.
-            suits(&TeffFile::read(&args.model)?.model()?, &args.model, App::Digits)?;
-            update::sign(&file, number, &key::read_private(private)?)
-        }
+        (false, Some(private), Some(number)) => Ok(sign_for(args.app, &args.model, private, number)?.0),
         (false, ..) => bail!("{name} is not signed, and devices take no other: --key KEY.pem --version N signs it"),
     }
 }

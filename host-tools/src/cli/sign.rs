@@ -1,11 +1,13 @@
 //! `teff sign`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use ed25519_dalek::SigningKey;
 
 use super::output::{print, write_atomically};
-use super::teff_file::TeffFile;
+use super::teff_file::{TeffFile, suits};
+use crate::board::App;
 use crate::update::{self, key};
 
 /// Sign a .teff model for devices in the field
@@ -37,4 +39,13 @@ pub(super) fn main(args: &Args) -> Result<()> {
     let output = args.output.clone().unwrap_or_else(|| args.model.with_extension("teffs"));
     write_atomically(&output, &signed)?;
     print(&format!("{}: version {}, {} bytes\n", output.display(), args.number, signed.len()))
+}
+
+/// The model at `path`, signed on the way to devices that run `app`, and the key at `private` that signed it.
+pub(super) fn sign_for(app: App, path: &Path, private: &Path, number: u32) -> Result<(Vec<u8>, SigningKey)> {
+    app.takes_updates()?;
+    let file = TeffFile::read(path)?;
+    suits(&file.model()?, path, app)?;
+    let key = key::read_private(private)?;
+    Ok((update::sign(file.bytes(), number, &key).with_context(|| path.display().to_string())?, key))
 }

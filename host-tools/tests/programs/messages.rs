@@ -72,6 +72,10 @@ fn push_signs_on_the_way() {
     assert!(unsigned.contains("is not signed") && unsigned.contains("--key KEY.pem --version N"), "{unsigned}");
     let other = push(&model("storyteller/model.teff"), &with_key);
     assert!(other.contains("no model for the application digits"), "{other}");
+    let storyteller = push(&model("storyteller/model.teff"), &[&with_key[..], &["--app", "storyteller"]].concat());
+    assert!(storyteller.contains("tcp:nohost is no line"), "{storyteller}");
+    let keyword = push(&model("keyword/streaming.teff"), &[&with_key[..], &["--app", "keyword"]].concat());
+    assert!(keyword.contains("no model slots"), "{keyword}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::convert::hex;
 use super::super::output::{print, write_atomically};
-use super::super::teff_file::{TeffFile, suits};
+use super::super::sign::sign_for;
 use super::{Args, call, command, slots_of};
 use crate::board::{self, Flasher, Hardware};
 use crate::update::{self, is_signed, key};
@@ -50,10 +50,8 @@ fn signed(args: &Args) -> Result<(Vec<u8>, [u8; 32])> {
             bail!("{name} is signed: --public-key KEY.pub names the key with which the board's firmware was built")
         }
         (false, _, Some(private), Some(number)) => {
-            args.app.takes_updates()?;
-            suits(&TeffFile::read(&args.model)?.model()?, &args.model, args.app)?;
-            let private = key::read_private(private)?;
-            Ok((update::sign(&file, number, &private)?, private.verifying_key().to_bytes()))
+            let (signed, key) = sign_for(args.app, &args.model, private, number)?;
+            Ok((signed, key.verifying_key().to_bytes()))
         }
         (false, ..) => {
             bail!("{name} is not signed, and boards run no other from their slots: --key KEY.pem --version N signs it")
