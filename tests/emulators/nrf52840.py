@@ -13,6 +13,7 @@ Exit code 0: the firmware has read all of FRAMES and waits for more. 1: it stopp
 
 import struct
 import sys
+import threading
 
 sys.path.insert(0, sys.argv[1] + "/python")
 from unicorn import UC_ARCH_ARM, UC_HOOK_BLOCK, UC_HOOK_MEM_WRITE, UC_MODE_MCLASS, UC_MODE_THUMB, Uc, UcError
@@ -33,8 +34,8 @@ RXD, TXD = 0x534, 0x544  # pointer, greatest count, count that was moved
 NVMC = 0x4001_E000
 READY, READYNEXT, ERASEPAGE, PAGE = 0x400, 0x408, 0x508, 4096
 
-# The longest time in microseconds without a byte, which only a firmware that failed needs.
-PATIENCE = 60_000_000
+# A firmware that neither takes nor gives a byte for so many seconds, on a busy machine too, has failed.
+PATIENCE = 120
 
 
 def instructions(code):
@@ -51,6 +52,7 @@ class Board:
         self.frames, self.outputs, self.log = frames, bytearray(), bytearray()
         self.rtt, self.begin, self.end = rtt, begin, end
         self.fault = None
+        self.tasks = 0  # of the UARTE, so far
         self.waits, self.executed, self.opened, self.intervals, self.blocks = False, 0, None, [], {}
         self.core = core = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
         core.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M4)
@@ -100,6 +102,7 @@ class Board:
         task = address - UARTE0
         if value != 1 or task > STOPTX:
             return
+        self.tasks += 1
         events = {STARTRX: [RXSTARTED, ENDRX], STOPRX: [RXTO], STARTTX: [TXSTARTED, ENDTX], STOPTX: [TXSTOPPED]}[task]
         if task == STARTTX:
             pointer, count = self.word(UARTE0 + TXD), self.word(UARTE0 + TXD + 4)
@@ -128,13 +131,25 @@ class Board:
         self.log += ring[read:written] if written >= read else ring[read:] + ring[:written]
         self.set_word(channel + 16, written)
 
+    def watch(self, ended):
+        """Stops the core when no byte has moved for too long."""
+        before = None
+        while self.tasks != before:
+            before = self.tasks
+            if ended.wait(PATIENCE):
+                return
+        self.core.emu_stop()
+
     def run(self):
         stack, start = struct.unpack("<2I", self.core.mem_read(FLASH, 8))
         self.core.reg_write(UC_ARM_REG_SP, stack)
+        ended = threading.Event()
+        threading.Thread(target=self.watch, args=[ended], daemon=True).start()
         try:
-            self.core.emu_start(start | 1, 0xFFFF_FFFF, timeout=PATIENCE)
+            self.core.emu_start(start | 1, 0xFFFF_FFFF)
         except UcError as error:
             self.fault = self.fault or error
+        ended.set()
         self.take_log()
         if self.waits and not self.fault:
             return None
