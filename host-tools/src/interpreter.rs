@@ -6,6 +6,7 @@ use teff::format::{Port, Tensor};
 use teff::{Model, Session, StepEvent};
 
 use crate::aligned::AlignedBytes;
+use crate::stream;
 
 /// A model with memory of its own: one a thread.
 pub struct Interpreter<'m> {
@@ -34,7 +35,8 @@ impl<'m> Interpreter<'m> {
         Self { model, memory: AlignedBytes::zeroed(model.memory_len()) }
     }
 
-    /// Runs the model on real numbers, in the layout of the device; state starts at zero.
+    /// Runs the model on real numbers, in the layout of the device; state starts at zero. A [stream](crate::stream) takes whole
+    /// windows, and gives what it gives after their last column.
     ///
     /// # Errors
     /// If the inputs do not fit.
@@ -42,7 +44,7 @@ impl<'m> Interpreter<'m> {
         self.run_observed(inputs, |_| {})
     }
 
-    /// As [`Interpreter::run`]; tells `observer` of each step.
+    /// As [`Interpreter::run`]; tells `observer` of each step of the last run.
     ///
     /// # Errors
     /// As [`Interpreter::run`].
@@ -52,9 +54,19 @@ impl<'m> Interpreter<'m> {
         observer: impl FnMut(&StepEvent<'_, '_>),
     ) -> Result<Vec<Output>> {
         let mut session = Session::new(self.model, &mut self.memory)?;
-        for (index, bytes) in quantize_inputs(self.model, inputs)?.iter().enumerate() {
-            session.input(index)?.copy_from_slice(bytes);
+        let write = |session: &mut Session<'_, '_>, inputs: &[ArrayD<f32>]| -> Result<()> {
+            for (index, bytes) in quantize_inputs(self.model, inputs)?.iter().enumerate() {
+                session.input(index)?.copy_from_slice(bytes);
+            }
+            Ok(())
+        };
+        let runs = stream::runs(self.model, inputs)?;
+        let (last, before) = runs.split_last().context("a window without columns")?;
+        for inputs in before {
+            write(&mut session, inputs)?;
+            session.run()?;
         }
+        write(&mut session, last)?;
         session.run_observed(observer)?;
         let entry = self.model.entry(0).context("no entry point")?;
         let output = |(index, port): (usize, Port<'_>)| {

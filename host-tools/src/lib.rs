@@ -43,4 +43,5 @@ pub mod project;
 pub mod quantize;
 pub mod report;
 pub mod state;
+pub mod stream;
 pub mod update;

@@ -1,15 +1,15 @@
 //! Tensors that a model keeps from one run to the next: recurrent state, streaming windows.
 //!
 //! A pair of an input and an output of the ONNX model becomes state ([`Graph::keep_state`]): what the output is in one
-//! run, the input is in the next, and 0 in the first. On the device it is a tensor of the state pool, and a last step
-//! writes the output into it. It is symmetric, so that memory full of zeros stands for 0.
+//! run, the input is in the next, and 0 in the first. On the device it is a tensor of the state pool, which begins with its zero
+//! point, and a last step writes the output into it.
 
 use anyhow::{Context, Result};
 use ndarray::ArrayD;
 
 use crate::calibrate::{Range, Samples};
-use crate::ir::Graph;
 use crate::ir::eval::eval;
+use crate::ir::{Graph, ValueId};
 use crate::ops::requantize::Requantize;
 use crate::quantize::{QuantParams, Width, Widths};
 
@@ -59,19 +59,20 @@ impl Samples for Rollout<'_> {
 pub(crate) fn settle(graph: &mut Graph, ranges: &mut Vec<Option<Range>>, widths: &Widths) -> Result<()> {
     for at in 0..graph.states.len() {
         let [before, after] = [graph.states[at].input.value, graph.states[at].output.value];
-        let largest = |value: crate::ir::ValueId| {
+        let seen = |value: ValueId| {
             let range = ranges[value.0].map(|r| (r.min, r.max)).or(graph.value(value).pin.map(|p| p.range()));
-            range.map_or(0.0, |(min, max)| min.abs().max(max.abs()))
+            range.unwrap_or((0.0, 0.0))
         };
-        let largest = largest(before).max(largest(after));
+        let (found, left) = (seen(before), seen(after));
+        let range = Range { min: found.0.min(left.0), max: found.1.max(left.1) };
         let name = format!("{}/kept", graph.value(after).name);
         let kept = graph.push(&name, Requantize { to: None }.into(), &[after])?;
         ranges.resize(graph.values.len(), None);
-        ranges[kept.0] = Some(Range { min: -largest, max: largest });
+        ranges[kept.0] = Some(range);
         let width = if widths.is_int16(before) { Width::Int16 } else { Width::Int8 };
-        let largest = if width == Width::Int16 { Range::HEADROOM * largest } else { largest };
+        let held = if width == Width::Int16 { range.with_headroom() } else { range };
         for value in [before, kept] {
-            graph.value_mut(value).pin = Some(QuantParams::symmetric(width.data_type(), largest));
+            graph.value_mut(value).pin = Some(QuantParams::over(width.data_type(), held.min, held.max));
         }
         graph.states[at].output.value = kept;
     }
@@ -82,7 +83,7 @@ pub(crate) fn settle(graph: &mut Graph, ranges: &mut Vec<Option<Range>>, widths:
 mod tests {
     use super::*;
     use crate::convert::{Options, convert};
-    use crate::ir::{Port, ValueId};
+    use crate::ir::Port;
     use crate::ops::{add::Add, mul::Mul};
     use ndarray::{arr0, arr1};
 

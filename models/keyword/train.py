@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 import words
-from network import HOP, WINDOW, Keyword, Streaming
+from network import WINDOW, Keyword
 from sounds import LABELS, Studio
 from voices import Speaker
 
@@ -99,28 +99,17 @@ def train(x, y, held_x, held_y):
 
 
 def export(network):
-    """Writes the window's and the stream's network."""
-    common = {"opset_version": OPSET} | ({"dynamo": False} if torch.__version__ >= "2" else {})
+    """Writes the network, for a window."""
     torch.onnx.export(
         network,
         (torch.zeros(1, 1, WINDOW, 40),),
         str(HERE / "model.onnx"),
         input_names=["features"],
         output_names=["probabilities"],
-        **common,
+        opset_version=OPSET,
+        **({"dynamo": False} if torch.__version__ >= "2" else {}),
     )
-    states = [torch.zeros(shape) for shape in Streaming.states()]
-    names = [f"past_{i}" for i in range(len(states))]
-    torch.onnx.export(
-        Streaming(network).eval(),
-        (torch.zeros(1, 1, HOP, 40), *states),
-        str(HERE / "streaming.onnx"),
-        input_names=["features", *names],
-        output_names=["probabilities", *(f"next_{name}" for name in names)],
-        **common,
-    )
-    for name in ("model.onnx", "streaming.onnx"):
-        onnx.checker.check_model(onnx.load(HERE / name), full_check=True)
+    onnx.checker.check_model(onnx.load(HERE / "model.onnx"), full_check=True)
 
 
 def main():
@@ -138,8 +127,6 @@ def main():
     chosen.sort()
     x, y = train_x[chosen], train_y[chosen]
     np.savez_compressed(HERE / "calibration.npz", x=x, y=y)
-    # The same clips, one after the other, as the stream takes them.
-    np.savez_compressed(HERE / "streaming-calibration.npz", x=x.reshape(-1, 1, HOP, 40))
     np.savez_compressed(HERE / f"test-{len(test_y)}.npz", x=test_x, y=test_y)
     (HERE / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS))
     words.write(HERE / "words.wav", speaker)

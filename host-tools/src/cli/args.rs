@@ -94,14 +94,6 @@ pub(super) fn board_names(names: impl IntoIterator<Item = &'static str>) -> Poss
     PossibleValuesParser::new(names.into_iter().map(value))
 }
 
-/// `name=1,3,48,192`.
-pub(super) fn parse_input_shape(text: &str) -> Result<(String, Vec<usize>)> {
-    let (name, shape) = text.rsplit_once('=').context("wanted NAME=SHAPE, such as image=1,3,48,192")?;
-    let shape: Vec<usize> = shape.split(',').map(str::parse).collect::<Result<_, _>>()?;
-    ensure!(shape.iter().all(|&d| d > 0), "dimensions must be above 0");
-    Ok((name.to_string(), shape))
-}
-
 /// `in=out`: names of an input and of an output.
 pub(super) fn parse_state(text: &str) -> Result<(String, String)> {
     let (input, output) = text.split_once('=').context("wanted IN=OUT, such as h_in=h_out")?;
@@ -114,9 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shapes_and_sizes_parse() {
-        assert_eq!(parse_input_shape("a=b=1,3").unwrap(), ("a=b".to_string(), vec![1, 3]));
-        assert!(parse_input_shape("a").is_err() && parse_input_shape("a=0").is_err());
+    fn sizes_parse() {
         assert_eq!(parse_size("96x48").unwrap(), [96, 48]);
         assert_eq!([parse_percent("0.5").unwrap(), parse_percent("2 %").unwrap()], [0.5, 2.0]);
         assert!(["", "NaN", "-1", "101", "much"].iter().all(|text| parse_percent(text).is_err()));

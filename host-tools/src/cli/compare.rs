@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::args::PreprocessArgs;
 use super::output as out;
-use super::teff_file::{TeffFile, open_data};
+use super::teff_file::{TeffFile, open_runs};
 use crate::board::{self, BOARDS, Board};
 use crate::calibrate::Samples;
 use crate::compare::{Comparison, Emulated, Serial, compare};
@@ -81,7 +81,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     let device = Wanted::parse(&args.device)?;
     let file = TeffFile::read(&args.model)?;
     let model = file.model()?;
-    let data = open_data(&model, &args.input, &args.preprocess)?;
+    let data = open_runs(&model, &args.input, &args.preprocess)?;
     ensure!(args.sample < data.len(), "{}: holds {} samples", args.input.display(), data.len());
     let inputs = data.inputs(args.sample).with_context(|| format!("sample {}", args.sample))?;
     let inputs = quantize_inputs(&model, &inputs)?;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use teff::Model;
 
-use super::args::{PreprocessArgs, RoundingArg, parse_bytes, parse_input_shape, parse_percent, parse_state};
+use super::args::{PreprocessArgs, RoundingArg, parse_bytes, parse_percent, parse_state};
 use super::language::LanguageArgs;
 use super::mixed;
 use super::output;
@@ -24,6 +24,7 @@ use crate::ir::Graph;
 use crate::quantize::Width;
 use crate::report::text::{grouped, lines, table};
 use crate::report::{ModelReport, is_vector};
+use crate::stream::{Stream, Streamed, Whole, named_shape};
 use crate::{import, passes, quantize};
 
 /// Convert an ONNX or TensorFlow Lite model to a .teff file
@@ -38,6 +39,7 @@ use crate::{import, passes, quantize};
   teff convert model.onnx --calibration pictures/ --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --size 96x96
   teff convert ocr.onnx --calibration lines.npz --input x=1,3,48,192 -o ocr.teff
   teff convert denoise.onnx --calibration frames.npz --state h_in=h_out
+  teff convert keyword.onnx --calibration windows.npz --stream features=1,1,2,40
   teff convert quantized.tflite
   teff convert --lm folder/ --context 256 --weights 4 --text sample.txt -o model.teff
   teff convert --lm model.onnx --context 512 --tokenizer tokenizer.json
@@ -58,12 +60,17 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "OUT.teff")]
     pub(super) output: Option<PathBuf>,
     /// Fix the shape of an input, in the ONNX layout
-    #[arg(long = "input", value_name = "NAME=SHAPE", value_parser = parse_input_shape)]
+    #[arg(long = "input", value_name = "NAME=SHAPE", value_parser = named_shape)]
     pub(super) inputs: Vec<(String, Vec<usize>)>,
     /// Keep a tensor from one run to the next: the model's output OUT is its input IN in the next run, and 0 in the first.
     /// The calibration set is then one sequence
     #[arg(long = "state", value_name = "IN=OUT", value_parser = parse_state)]
     pub(super) states: Vec<(String, String)>,
+    /// Make of a model of a window one of a stream: a run takes the newest columns of input NAME, whose shape is the window's with
+    /// one axis shorter, and keeps what it will need again. Once a window has passed, the outputs are the window's, bit for
+    /// bit. Samples are windows
+    #[arg(long, value_name = "NAME=SHAPE", value_parser = named_shape, conflicts_with_all = ["lm", "states"])]
+    pub(super) stream: Option<(String, Vec<usize>)>,
     /// How ranges are chosen: min-max, percentile, percentile:P (such as 99.9), mse, or auto, which tries these and takes
     /// the one whose int8 model agrees best with the float model on the calibration set
     #[arg(long, default_value = "auto")]
@@ -117,6 +124,9 @@ struct Summary {
     /// With `--max-arena`: convolutions that became one step.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     chains: Vec<Chain>,
+    /// With `--stream`: what became of the window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<Streamed>,
     /// The file.
     output: String,
     /// The set it was calibrated on.
@@ -153,6 +163,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
         report: ModelReport::new(&model),
         search: converted.search.clone(),
         chains: converted.chains.clone(),
+        stream: converted.streamed.clone(),
     };
     match args.json {
         true => output::print_json(&summary),
@@ -214,6 +225,7 @@ pub(super) fn run(args: &Args) -> Result<Converted> {
         keep_int16: args.keep_int16.clone(),
         max_drop: args.max_drop,
         max_arena: args.max_arena,
+        stream: args.stream.clone().map(|(input, shape)| Stream { input, shape }),
         metadata,
         debug_names: !args.no_debug_names,
         self_test: !args.no_self_test,
@@ -292,6 +304,15 @@ impl Summary {
         for Chain { nodes, rows } in &self.chains {
             let unit = if *rows == 1 { "row" } else { "rows" };
             let _ = writeln!(text, "\none step, {rows} {unit} at a time: {}", nodes.join(", "));
+        }
+        if let Some(Streamed { input, columns, new, runs, whole, .. }) = &self.stream {
+            let _ = writeln!(
+                text,
+                "\n{input} is a stream: {new} of {columns} columns a run; its outputs are a window's from run {runs} on"
+            );
+            for Whole { node, why } in whole {
+                let _ = writeln!(text, "from {node} on the whole window is computed in each run: {why}");
+            }
         }
         if let Some(search) = &self.search {
             let _ = write!(text, "\n{}", mixed::render(search));

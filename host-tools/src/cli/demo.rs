@@ -11,7 +11,7 @@ use teff::Model;
 
 use super::args::{PreprocessArgs, RoundingArg, board_names};
 use super::output::{print, progress, spinner, write_atomically};
-use super::teff_file::open_data;
+use super::teff_file::open_runs;
 use super::{convert, eval, generate};
 use crate::board::{self, BOARDS, Board, BoardRun};
 use crate::calibrate::{Method, Samples};
@@ -81,6 +81,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
         output: None,
         inputs: Vec::new(),
         states: Vec::new(),
+        stream: None,
         method: Method::MinMax,
         activations: Some(args.activations),
         weights: None,
@@ -108,7 +109,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
     ))?;
 
     heading("2. Evaluate: both on the same real test images")?;
-    let data = open_data(&model, &folder.join("test-300.npz"), &PreprocessArgs::default())?;
+    let data = open_runs(&model, &folder.join("test-300.npz"), &PreprocessArgs::default())?;
     let float = FloatModel::load(&folder.join("model.onnx"), data.specs())?;
     let bar = progress("evaluating", data.len());
     let evaluation = evaluate(&model, Some(&float), &data, &|| bar.inc(1))?;

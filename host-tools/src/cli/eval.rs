@@ -11,7 +11,7 @@ use teff::Model;
 use super::args::{PreprocessArgs, RoundingArg, parse_state};
 use super::convert::load_graph;
 use super::output;
-use super::teff_file::{TeffFile, open_data};
+use super::teff_file::{TeffFile, open_windows};
 use crate::calibrate::Samples;
 use crate::lm::host;
 use crate::report::text::{lines, marked, table};
@@ -89,7 +89,7 @@ pub(super) fn main(args: &Args) -> Result<()> {
         return perplexity(args, &model, text);
     }
     let set = args.data.as_deref().context("no samples: --data names them")?;
-    let mut data = open_data(&model, set, &args.preprocess)?;
+    let mut data = open_windows(&model, set, &args.preprocess)?;
     if let Some(limit) = args.limit {
         data.truncate(limit as usize);
     }
@@ -105,6 +105,11 @@ pub(super) fn main(args: &Args) -> Result<()> {
     bar.finish_and_clear();
     let layers = match &args.onnx {
         Some(path) if args.layers => {
+            ensure!(
+                model.metadata_value("stream").is_none(),
+                "{}: a stream: compare the layers of the window's model, which have the same numbers",
+                args.model.display()
+            );
             let shapes: Vec<_> = data.specs().iter().map(|input| (input.name.clone(), input.onnx_shape())).collect();
             let graph = load_graph(path, &shapes, &states(&model)?, RoundingArg::default())?;
             let bar = output::progress("layers", data.len());

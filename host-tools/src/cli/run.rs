@@ -12,7 +12,7 @@ use teff::Model;
 
 use super::args::PreprocessArgs;
 use super::output as out;
-use super::teff_file::{TeffFile, open_data};
+use super::teff_file::{TeffFile, open_windows};
 use crate::calibrate::Samples;
 use crate::interpreter::{Interpreter, Output};
 use crate::report::text::{self, table};
@@ -74,7 +74,7 @@ struct Class {
 pub(super) fn main(args: &Args) -> Result<()> {
     let file = TeffFile::read(&args.model)?;
     let model = file.model()?;
-    let data = open_data(&model, &args.input, &args.preprocess)?;
+    let data = open_windows(&model, &args.input, &args.preprocess)?;
     let mut interpreter = Interpreter::new(&model);
     let bar = out::progress("running", data.len());
     let mut samples = Vec::new();

@@ -99,9 +99,18 @@ pub(super) fn preprocess(model: &Model<'_>, args: &PreprocessArgs) -> Result<Opt
     Ok(args.over(stored.context("the file's metadata `preprocess` cannot be read")?))
 }
 
-/// Opens a data set for a model.
-pub(super) fn open_data(model: &Model<'_>, path: &Path, args: &PreprocessArgs) -> Result<Dataset> {
+/// Opens a data set whose samples are what a run of a model takes.
+pub(super) fn open_runs(model: &Model<'_>, path: &Path, args: &PreprocessArgs) -> Result<Dataset> {
     let entry = model.entry(0).context("no entry point")?;
+    open(model, InputSpec::of_entry(&entry)?, path, args)
+}
+
+/// Opens a data set for a model; samples for a stream are windows.
+pub(super) fn open_windows(model: &Model<'_>, path: &Path, args: &PreprocessArgs) -> Result<Dataset> {
+    open(model, InputSpec::of_windows(model)?, path, args)
+}
+
+fn open(model: &Model<'_>, inputs: Vec<InputSpec>, path: &Path, args: &PreprocessArgs) -> Result<Dataset> {
     let classes: Vec<&str> = model.labels().collect();
-    Dataset::open(path, InputSpec::of_entry(&entry)?, preprocess(model, args)?, &classes)
+    Dataset::open(path, inputs, preprocess(model, args)?, &classes)
 }

@@ -5,7 +5,7 @@ pub mod search;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Slice};
 
 use crate::aligned::AlignedBytes;
 use crate::calibrate::{self, Method, Range, Samples};
@@ -17,6 +17,7 @@ use crate::plan::Plan;
 use crate::program::Program;
 use crate::quantize::{self, QuantParams, Width, Widths};
 use crate::state::{self, Rollout};
+use crate::stream::{self, Stream, Streamed};
 
 /// How many bits the weights of convolutions and fully connected layers have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,6 +66,8 @@ pub struct Options {
     pub max_drop: Option<f64>,
     /// Most bytes of arena: see [`chain::fit`].
     pub max_arena: Option<usize>,
+    /// What a run takes if the model, one of a window, is to become one of a stream: see [`stream`]. Samples are windows.
+    pub stream: Option<Stream>,
     /// Keys and values for the file.
     pub metadata: Vec<(String, String)>,
     /// Whether steps and tensors keep their names in the file.
@@ -83,6 +86,7 @@ impl Default for Options {
             keep_int16: Vec::new(),
             max_drop: None,
             max_arena: None,
+            stream: None,
             metadata: Vec::new(),
             debug_names: true,
             self_test: true,
@@ -100,6 +104,8 @@ pub struct Converted {
     pub search: Option<search::SearchReport>,
     /// What [`Options::max_arena`] led to.
     pub chains: Vec<Chain>,
+    /// What [`Options::stream`] led to.
+    pub streamed: Option<Streamed>,
 }
 
 /// Converts `graph` (after [`crate::passes::run`]), calibrated on `samples`.
@@ -114,6 +120,7 @@ pub struct Converted {
 /// If calibration is needed and fails, a node has no form in the runtime, or no widths reach [`Options::max_drop`]; the message names
 /// the node.
 pub fn convert(graph: &Graph, samples: &dyn Samples, options: &Options, tick: &(dyn Fn() + Sync)) -> Result<Converted> {
+    options.stream.iter().try_for_each(|stream| stream.check(graph))?;
     let fine = match options.weights {
         Weights::Int8 => false,
         Weights::Int16 => true,
@@ -158,7 +165,7 @@ fn most_faithful(
     options: &Options,
 ) -> Result<usize> {
     let reference = calibrate::Reference::new(graph, samples)?;
-    let options = Options { max_drop: None, max_arena: None, self_test: false, ..options.clone() };
+    let options = Options { max_drop: None, max_arena: None, stream: None, self_test: false, ..options.clone() };
     let score = |ranges: &Vec<Option<Range>>| {
         let converted = finish(graph, ranges.clone(), samples, &options, &|| {})?;
         reference.fidelity(&converted.file)
@@ -214,7 +221,10 @@ fn finish(
     };
     let mut metadata = options.metadata.clone();
     metadata.extend(widths.describe(graph).map(|text| ("activations".to_string(), text)));
-    let (program, extras) = calibrated.lower(&widths, metadata, options.debug_names, self_test.as_ref())?;
+    let Lowered { program, self_test_input, streamed } =
+        calibrated.lower(&widths, self_test.as_ref(), options.stream.as_ref())?;
+    metadata.extend(streamed.as_ref().map(|streamed| ("stream".to_string(), streamed.describe())));
+    let extras = Extras { metadata, debug_names: options.debug_names, self_test_input, ..Extras::default() };
     let (Emitted { file, plan }, chains) = match options.max_arena {
         Some(limit) => {
             let Fitted { program, plan, chains } = chain::fit(&program, limit)?;
@@ -222,7 +232,7 @@ fn finish(
         }
         None => (emit::emit(&program, &extras)?, Vec::new()),
     };
-    Ok(Converted { file, plan, search, chains })
+    Ok(Converted { file, plan, search, chains, streamed })
 }
 
 /// A float graph and the ranges of its activations.
@@ -231,32 +241,34 @@ struct Calibrated<'g> {
     ranges: &'g [Option<Range>],
 }
 
+/// Steps, and what else comes of a graph.
+struct Lowered {
+    program: Program,
+    self_test_input: Option<Vec<u8>>,
+    streamed: Option<Streamed>,
+}
+
 impl Calibrated<'_> {
     /// The file with activations of these widths.
     fn emit(&self, widths: &Widths) -> Result<Emitted> {
-        let (program, extras) = self.lower(widths, Vec::new(), false, None)?;
-        emit::emit(&program, &extras)
+        let program = self.lower(widths, None, None)?.program;
+        emit::emit(&program, &Extras { debug_names: false, ..Extras::default() })
     }
 
-    /// The steps with activations of these widths, and what else the file holds.
-    fn lower(
-        &self,
-        widths: &Widths,
-        metadata: Vec<(String, String)>,
-        debug_names: bool,
-        self_test: Option<&SelfTest>,
-    ) -> Result<(Program, Extras)> {
+    /// The steps with activations of these widths, as a stream if one is wanted.
+    fn lower(&self, widths: &Widths, self_test: Option<&SelfTest>, stream: Option<&Stream>) -> Result<Lowered> {
         let mut graph = self.graph.clone();
-        let quant = quantize::assign(&mut graph, self.ranges, widths)?;
+        let mut quant = quantize::assign(&mut graph, self.ranges, widths)?;
+        let streamed = stream.map(|stream| stream::unroll(&mut graph, &mut quant, stream)).transpose()?;
         let program = quantize::lower::lower(&graph, &quant)?;
         let self_test_input = self_test.map(|self_test| self_test.bytes(&graph, &quant)).transpose()?;
-        Ok((program, Extras { metadata, debug_names, self_test_input, ..Extras::default() }))
+        Ok(Lowered { program, self_test_input, streamed })
     }
 }
 
 /// What the embedded self-test runs on.
 enum SelfTest {
-    /// Real inputs.
+    /// Real inputs; of a window the first columns, as many as a run of the stream takes.
     Sample(Vec<ArrayD<f32>>),
     /// Every byte in turn, where inputs are quantized numbers; zeros for indices.
     EveryByte,
@@ -270,7 +282,11 @@ impl SelfTest {
             let value = graph.value(port.value);
             let quant = quant[port.value.0].with_context(|| format!("input {}: no quantization", port.name))?;
             match self {
-                Self::Sample(inputs) => bytes.extend(quant.quantized(inputs.get(i).context("an input is missing")?)),
+                Self::Sample(inputs) => {
+                    let input = inputs.get(i).context("an input is missing")?;
+                    let taken = input.slice_each_axis(|axis| Slice::from(..value.shape[axis.axis.index()]));
+                    bytes.extend(quant.quantized(&taken));
+                }
                 // 167 is odd: 256 bytes in a row are all different, and neighbours lie far apart.
                 Self::EveryByte => {
                     let factor = if value.kind == Kind::Real { 167 } else { 0 };

@@ -2,9 +2,11 @@
 
 use anyhow::{Context, Result};
 use ndarray::{ArrayD, Axis, IxDyn};
+use teff::Model;
 use teff::format::Entry;
 
 use crate::ir::Graph;
+use crate::stream;
 
 /// An input of a model, as samples must fit it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +56,20 @@ impl InputSpec {
             Ok(Self { name: port.name().to_string(), shape, perm })
         };
         entry.inputs().map(spec).collect()
+    }
+
+    /// The inputs of a model's first entry point; of a [stream](crate::stream) whole windows.
+    ///
+    /// # Errors
+    /// As [`InputSpec::of_entry`]; if the file's metadata `stream` is not of its inputs.
+    pub fn of_windows(model: &Model<'_>) -> Result<Vec<Self>> {
+        let mut specs = Self::of_entry(&model.entry(0).context("no entry point")?)?;
+        if let Some((name, window)) = stream::window(model)? {
+            let spec = specs.iter_mut().find(|spec| spec.name == name && spec.shape.len() == window.len());
+            let Self { shape, perm, .. } = spec.with_context(|| format!("stream {name}: no such input"))?;
+            *shape = perm.iter().map(|&axis| window[axis]).collect();
+        }
+        Ok(specs)
     }
 
     /// The shape in the ONNX model.

@@ -20,8 +20,8 @@ pub struct StepEvent<'e, 'm> {
 ///
 /// Inputs are written with [`Session::input_i8`] and its like, a run computes the outputs, and [`Session::output_i8`] and
 /// its like read them. The planner may give the
-/// memory of an input to later tensors: write the inputs anew before each run. State is zeroed when the session is
-/// made and by [`Session::reset`], and lasts from run to run.
+/// memory of an input to later tensors: write the inputs anew before each run. State is 0, which is the
+/// zero point of its elements, when the session is made and after [`Session::reset`], and lasts from run to run.
 pub struct Session<'s, 'm> {
     model: &'s Model<'m>,
     memory: &'s mut [u8],
@@ -48,11 +48,12 @@ impl<'s, 'm> Session<'s, 'm> {
         self.model
     }
 
-    /// Zeroes the state.
+    /// Gives the state the values with which it begins: each element is its tensor's zero point, which stands for 0.
     pub fn reset(&mut self) {
-        for range in self.model.state_ranges() {
-            if let Some(state) = self.memory.get_mut(range) {
-                state.fill(0);
+        for tensor in self.model.states() {
+            if let Some(bytes) = self.bytes_mut(&tensor) {
+                // Of elements of several bytes the zero point is 0.
+                bytes.fill(tensor.zero_point as u8);
             }
         }
     }

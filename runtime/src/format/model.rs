@@ -113,13 +113,12 @@ impl<'m> Model<'m> {
         lens.fold(0, usize::saturating_add)
     }
 
-    /// Where the state lies in the session's memory.
-    pub(crate) fn state_ranges(&self) -> impl Iterator<Item = core::ops::Range<usize>> + use<'m> {
-        let starts = self.pool_start;
-        self.sections.pools.iter().zip(starts).filter(|(p, _)| p.kind == 1).filter_map(|(p, start)| {
-            let len = usize::try_from(p.len).ok()?;
-            Some(start..start.checked_add(len)?)
-        })
+    /// The tensors that last from run to run.
+    pub(crate) fn states(&self) -> impl Iterator<Item = Tensor<'m>> {
+        let pool = |storage: u8| self.sections.pools.get(usize::from(storage).wrapping_sub(1));
+        let is_state = move |storage: u8| pool(storage).is_some_and(|pool| pool.kind == 1);
+        let tensors = self.sections.tensors.iter().enumerate();
+        tensors.filter(move |(_, desc)| is_state(desc.storage)).filter_map(|(index, _)| self.tensor(index))
     }
 
     /// Bytes of the file.
