@@ -364,6 +364,51 @@ fn an_arena_has_a_limit() {
 }
 
 #[test]
+fn a_window_becomes_a_stream() {
+    let bench = Bench::new();
+    let keyword = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../models/keyword");
+    let [onnx, calibration, test] = ["model.onnx", "calibration.npz", "test-600.npz"].map(|name| path(&keyword, name));
+    let convert = |output: &str, more: &[&str]| {
+        let args = ["convert", &onnx, "--calibration", &calibration, "--method", "min-max", "-o", output];
+        bench.teff(&[&args, more].concat())
+    };
+    convert("window.teff", &[]).text();
+    let said = convert("stream.teff", &["--stream", "features=1,1,2,40", "--json"]).json();
+    assert_eq!(["/stream/columns", "/stream/new", "/stream/runs"].map(|key| number(&said, key)), [48.0, 2.0, 24.0]);
+    assert_eq!(at(&said, "/metadata/stream"), "features=1,1,48,40");
+    assert_eq!(number(&said, "/totals/macs"), 148_288.0);
+    assert!(number(&said, "/totals/state_bytes") > 0.0);
+    // Both read windows.
+    let classes = |teff: &str| bench.teff(&["run", teff, &test, "--json"]).json();
+    assert_eq!(classes("stream.teff"), classes("window.teff"));
+    let rate = |teff: &str| {
+        let said = bench.teff(&["eval", teff, "--data", &test, "--onnx", &onnx, "--limit", "60", "--json"]).json();
+        ["/teff/correct", "/float/correct", "/cosine/mean"].map(|key| number(&said, key))
+    };
+    assert_eq!(rate("stream.teff"), rate("window.teff"));
+    bench
+        .teff(&["eval", "stream.teff", "--data", &test, "--onnx", &onnx, "--layers"])
+        .failed_with(&["stream.teff", "compare the layers of the window's model"]);
+    let text = convert("stream.teff", &["--stream", "features=1,1,3,40"]).text().to_string();
+    assert!(
+        text.contains("features is a stream: 3 of 48 columns a run; its outputs are a window's from run 16 on"),
+        "{text}"
+    );
+    assert!(text.contains("its stride of 2 does not divide the 3 new columns of a run"), "{text}");
+    assert_eq!(classes("stream.teff"), classes("window.teff"));
+
+    let before = fs::read(bench.at("stream.teff")).unwrap();
+    for (stream, why) in [
+        ("sound=1,1,2,40", "the model has no input sound: its inputs are features"),
+        ("features=1,1,48,40", "with one axis shorter"),
+        ("features=2,40", "with one axis shorter"),
+    ] {
+        convert("stream.teff", &["--stream", stream]).failed_with(&["model.onnx", why]);
+    }
+    assert_eq!(fs::read(bench.at("stream.teff")).unwrap(), before);
+}
+
+#[test]
 fn pictures_give_what_their_arrays_give() {
     let (bench, _) = mnist_teff();
     let mut npz = NpzReader::new(File::open(mnist().join("test-300.npz")).unwrap()).unwrap();
@@ -507,6 +552,8 @@ fn wrong_usage_exits_with_2() {
         &["convert", "m.onnx", "--calibration", "x.npz", "--max-drop", "-1"],
         &["convert", "m.onnx", "--calibration", "x.npz", "--max-arena", "much"],
         &["convert", "--lm", "m.onnx", "--context", "64", "--max-arena", "32k"],
+        &["convert", "m.onnx", "--calibration", "x.npz", "--stream", "x=0,1"],
+        &["convert", "m.onnx", "--calibration", "x.npz", "--stream", "x=1,2", "--state", "a=b"],
         &["eval", "m.teff", "--data", "x.npz", "--layers"],
         &["run", "m.teff", "x.npz", "--top", "0"],
         &["frobnicate"],

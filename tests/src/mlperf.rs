@@ -1,5 +1,5 @@
 //! The five models of MLPerf Tiny, converted: from their float form, calibrated on their stored inputs, and some as they were quantized
-//! for TensorFlow Lite.
+//! for TensorFlow Lite; one in bands of rows, one as a stream.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,10 +9,11 @@ use ndarray::{ArrayD, Axis};
 use ndarray_npy::NpzReader;
 use teff_tools::aligned::AlignedBytes;
 use teff_tools::convert::{Options, convert};
+use teff_tools::stream::Stream;
 use teff_tools::{import, passes};
 
 /// Key, and file of the model.
-pub const MODELS: [(&str, &str); 11] = [
+pub const MODELS: [(&str, &str); 12] = [
     ("kws", "kws_ref_model_float32.onnx"),
     ("vww", "vww_96_float32.onnx"),
     ("ic", "pretrainedResnet_float32.onnx"),
@@ -24,6 +25,7 @@ pub const MODELS: [(&str, &str); 11] = [
     ("ad-int8", "ad01_int8.tflite"),
     ("sww-int8", "str_ww_ref_model.tflite"),
     ("vww-32k", "vww_96_float32.onnx"),
+    ("sww-stream", "str_ww_ref_model.tflite"),
 ];
 
 /// The model as the converter makes it; a number behind its key is the most KB of arena.
@@ -38,11 +40,14 @@ pub fn converted(folder: &Path, key: &str, name: &str) -> AlignedBytes {
 /// # Errors
 /// If there is no plan with one so small.
 pub fn within(folder: &Path, key: &str, name: &str, max_arena: Option<usize>) -> Result<AlignedBytes> {
-    let options = Options { max_arena, ..Options::default() };
     let path = folder.join(name);
     let mut graph = import::load(&path, &import::Options::default()).expect("the model is read");
     passes::run(&mut graph).expect("the passes run");
-    if key.ends_with("-int8") {
+    // One new frame a run.
+    let stream =
+        key.ends_with("-stream").then(|| Stream { input: graph.inputs[0].name.clone(), shape: vec![1, 1, 1, 40] });
+    let options = Options { max_arena, stream, ..Options::default() };
+    if name.ends_with(".tflite") {
         let nothing: Vec<Vec<ArrayD<f32>>> = Vec::new();
         return Ok(convert(&graph, &nothing, &options, &|| {})?.file);
     }

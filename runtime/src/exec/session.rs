@@ -50,10 +50,9 @@ impl<'s, 'm> Session<'s, 'm> {
 
     /// Gives the state the values with which it begins: each element is its tensor's zero point, which stands for 0.
     pub fn reset(&mut self) {
-        for tensor in self.model.states() {
-            if let Some(bytes) = self.bytes_mut(&tensor) {
-                // Of elements of several bytes the zero point is 0.
-                bytes.fill(tensor.zero_point as u8);
+        for (range, first) in self.model.states() {
+            if let Some(state) = self.memory.get_mut(range) {
+                state.fill(first);
             }
         }
     }

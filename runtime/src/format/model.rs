@@ -1,5 +1,7 @@
 //! A verified model.
 
+use core::ops::Range;
+
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::error::VerifyError;
@@ -113,12 +115,16 @@ impl<'m> Model<'m> {
         lens.fold(0, usize::saturating_add)
     }
 
-    /// The tensors that last from run to run.
-    pub(crate) fn states(&self) -> impl Iterator<Item = Tensor<'m>> {
+    /// Where the tensors of the state lie in the session's memory, and the byte with which they are filled at first: their zero
+    /// point, which is 0 of elements of several bytes.
+    pub(crate) fn states(&self) -> impl Iterator<Item = (Range<usize>, u8)> {
         let pool = |storage: u8| self.sections.pools.get(usize::from(storage).wrapping_sub(1));
         let is_state = move |storage: u8| pool(storage).is_some_and(|pool| pool.kind == 1);
-        let tensors = self.sections.tensors.iter().enumerate();
-        tensors.filter(move |(_, desc)| is_state(desc.storage)).filter_map(|(index, _)| self.tensor(index))
+        let tensors = self.sections.tensors.iter().enumerate().filter(move |(_, desc)| is_state(desc.storage));
+        tensors.filter_map(|(index, desc)| {
+            let tensor = self.tensor(index)?;
+            Some((tensor.offset..tensor.offset.checked_add(tensor.byte_len())?, desc.zero_point as u8))
+        })
     }
 
     /// Bytes of the file.

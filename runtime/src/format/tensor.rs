@@ -98,9 +98,9 @@ pub struct Tensor<'m> {
 }
 
 impl Tensor<'_> {
-    /// Bytes of all elements.
+    /// Bytes of all elements: less than 2^31, which verification has proved.
     pub fn byte_len(&self) -> usize {
-        self.len.saturating_mul(self.data_type.size())
+        self.len.wrapping_mul(self.data_type.size())
     }
 
     /// The shape as `[N, H, W, C]`, if there are four axes.
