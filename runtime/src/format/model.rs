@@ -123,7 +123,8 @@ impl<'m> Model<'m> {
         let tensors = self.sections.tensors.iter().enumerate().filter(move |(_, desc)| is_state(desc.storage));
         tensors.filter_map(|(index, desc)| {
             let tensor = self.tensor(index)?;
-            Some((tensor.offset..tensor.offset.checked_add(tensor.byte_len())?, desc.zero_point as u8))
+            let [zero, ..] = desc.zero_point.to_le_bytes();
+            Some((tensor.offset..tensor.offset.checked_add(tensor.byte_len())?, zero))
         })
     }
 
