@@ -35,7 +35,7 @@ impl<'m> Interpreter<'m> {
         Self { model, memory: AlignedBytes::zeroed(model.memory_len()) }
     }
 
-    /// Runs the model on real numbers, in the layout of the device; state starts at zero. A [stream](crate::stream) takes whole
+    /// Runs the model on real numbers, in the layout of the device; state starts at zero. A [stream] takes whole
     /// windows, and gives what it gives after their last column.
     ///
     /// # Errors

@@ -58,7 +58,7 @@ impl InputSpec {
         entry.inputs().map(spec).collect()
     }
 
-    /// The inputs of a model's first entry point; of a [stream](crate::stream) whole windows.
+    /// The inputs of a model's first entry point; of a [stream] whole windows.
     ///
     /// # Errors
     /// As [`InputSpec::of_entry`]; if the file's metadata `stream` is not of its inputs.

@@ -1,7 +1,7 @@
 //! A model of a window as a model of a stream.
 //!
 //! A network over a window of the newest columns of a signal, such as the frames of a spectrum, which moves on by a few columns
-//! from run to run, computes nearly everything again that it has computed before. [`unroll`] keeps the columns that each layer
+//! from run to run, computes nearly everything again that it has computed before. `unroll` keeps the columns that each layer
 //! will need again as state, so that a run takes the new columns only. It works on the quantized graph: scales, weights and
 //! rounding are the window's, and as soon as a window has passed, the outputs are the window's bit for bit. Until then the
 //! columns before the first are zeros, to each layer.
