@@ -206,6 +206,24 @@ impl Op {
         self.inner().infer(inputs)
     }
 
+    /// Whether it is elementwise with several operands of equal standing, which are broadcast by the rules of numpy.
+    pub fn broadcasts(&self) -> bool {
+        matches!(
+            self,
+            Op::Add(_)
+                | Op::Sub(_)
+                | Op::Mul(_)
+                | Op::Div(_)
+                | Op::Angle(_)
+                | Op::Maximum(_)
+                | Op::Minimum(_)
+                | Op::Compare(_)
+                | Op::Logic(_)
+                | Op::Select(_)
+                | Op::IndexArithmetic(_)
+        )
+    }
+
     /// See [`HostOp::kind`].
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::ops::Op;
 pub(super) fn run(graph: &mut Graph) -> Result<bool> {
     sweep(graph, |graph, at| {
         let node = &graph.nodes[at];
-        if !broadcasts(&node.op) {
+        if !node.op.broadcasts() {
             return Ok(false);
         }
         let want = graph.value(node.outputs[0]).shape.clone();
@@ -26,24 +26,6 @@ pub(super) fn run(graph: &mut Graph) -> Result<bool> {
         }
         Ok(false)
     })
-}
-
-/// Whether the operands of an operator are broadcast by the rules of numpy.
-fn broadcasts(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Add(_)
-            | Op::Sub(_)
-            | Op::Mul(_)
-            | Op::Div(_)
-            | Op::Angle(_)
-            | Op::Maximum(_)
-            | Op::Minimum(_)
-            | Op::Compare(_)
-            | Op::Logic(_)
-            | Op::Select(_)
-            | Op::IndexArithmetic(_)
-    )
 }
 
 /// What a node repeats along an axis of length 1.

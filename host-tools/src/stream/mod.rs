@@ -137,8 +137,8 @@ pub(crate) fn window(model: &Model<'_>) -> Result<Option<(String, Vec<usize>)>> 
     named.context("the file's metadata `stream` cannot be read")
 }
 
-/// The inputs of one run after another, given those of a window: its own if it is one of a stream, of which it is all columns;
-/// if the new columns of a run do not divide it, zeros stand before it. Of any other model the one run that they are.
+/// The inputs of one run after another that give a stream a window; if the columns of a run do not divide it, zeros stand before
+/// it. Of any other model the inputs are one run.
 ///
 /// # Errors
 /// As [`window`].
@@ -294,5 +294,16 @@ impl Rewriting<'_> {
         self.graph.value_mut(new).pin = self.graph.value(value).pin;
         self.quant.resize(self.graph.values.len(), None);
         self.quant[new.0] = self.quant[value.0];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_have_names() {
+        assert_eq!(named_shape("a=b=1,3").unwrap(), ("a=b".to_string(), vec![1, 3]));
+        assert!(["a", "a=", "a=0", "a=1,x"].iter().all(|text| named_shape(text).is_err()));
     }
 }

@@ -154,27 +154,9 @@ fn reach(graph: &Graph, node: &Node, times: &[Option<Time>]) -> Result<Reach, St
     }
 }
 
-/// Whether each element of the output comes of those at its own place, operands broadcast by the rules of numpy.
+/// Whether each element of the output comes of those at its own place.
 fn is_elementwise(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Add(_)
-            | Op::Sub(_)
-            | Op::Mul(_)
-            | Op::Div(_)
-            | Op::Maximum(_)
-            | Op::Minimum(_)
-            | Op::PRelu(_)
-            | Op::Angle(_)
-            | Op::Compare(_)
-            | Op::Select(_)
-            | Op::Logic(_)
-            | Op::IndexArithmetic(_)
-            | Op::Clamp(_)
-            | Op::Table(_)
-            | Op::Requantize(_)
-            | Op::FromIndex(_)
-    )
+    op.broadcasts() || matches!(op, Op::PRelu(_) | Op::Clamp(_) | Op::Table(_) | Op::Requantize(_) | Op::FromIndex(_))
 }
 
 /// Operands that do not change in time must be the same for all columns.
