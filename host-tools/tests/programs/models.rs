@@ -45,7 +45,7 @@ fn a_model_of_any_application_can_be_compared() {
 #[test]
 fn a_model_beyond_what_a_board_gives_is_refused() {
     let ram = "bytes of RAM, this board gives a model 12288: ";
-    let said = refused("microbit", "digits", "keyword/streaming.teff");
+    let said = refused("microbit", "digits", "keyword/model.teff");
     assert!(said.contains("does not fit microbit") && said.contains(ram) && said.contains("needs "), "{said}");
     let flash = "needs 486448 bytes of flash, this board gives a model 393216: 93232 bytes too many";
     let (bench, storyteller) = (Bench::with(&[]), model("storyteller/model.teff"));
