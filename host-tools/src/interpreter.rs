@@ -44,30 +44,22 @@ impl<'m> Interpreter<'m> {
         self.run_observed(inputs, |_| {})
     }
 
-    /// As [`Interpreter::run`]; tells `observer` of each step of the last run.
+    /// As [`Interpreter::run`]; tells `observer` of each step.
     ///
     /// # Errors
     /// As [`Interpreter::run`].
     pub fn run_observed(
         &mut self,
         inputs: &[ArrayD<f32>],
-        observer: impl FnMut(&StepEvent<'_, '_>),
+        mut observer: impl FnMut(&StepEvent<'_, '_>),
     ) -> Result<Vec<Output>> {
         let mut session = Session::new(self.model, &mut self.memory)?;
-        let write = |session: &mut Session<'_, '_>, inputs: &[ArrayD<f32>]| -> Result<()> {
-            for (index, bytes) in quantize_inputs(self.model, inputs)?.iter().enumerate() {
+        for inputs in stream::runs(self.model, inputs)? {
+            for (index, bytes) in quantize_inputs(self.model, &inputs)?.iter().enumerate() {
                 session.input(index)?.copy_from_slice(bytes);
             }
-            Ok(())
-        };
-        let runs = stream::runs(self.model, inputs)?;
-        let (last, before) = runs.split_last().context("a window without columns")?;
-        for inputs in before {
-            write(&mut session, inputs)?;
-            session.run()?;
+            session.run_observed(&mut observer)?;
         }
-        write(&mut session, last)?;
-        session.run_observed(observer)?;
         let entry = self.model.entry(0).context("no entry point")?;
         let output = |(index, port): (usize, Port<'_>)| {
             let name = port.name().to_string();

@@ -14,6 +14,7 @@
 
 mod reach;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -142,24 +143,23 @@ pub(crate) fn window(model: &Model<'_>) -> Result<Option<(String, Vec<usize>)>> 
 ///
 /// # Errors
 /// As [`window`].
-pub(crate) fn runs(model: &Model<'_>, inputs: &[ArrayD<f32>]) -> Result<Vec<Vec<ArrayD<f32>>>> {
+pub(crate) fn runs<'i>(model: &Model<'_>, inputs: &'i [ArrayD<f32>]) -> Result<Vec<Cow<'i, [ArrayD<f32>]>>> {
     let entry = model.entry(0).context("no entry point")?;
-    let Some((name, _)) = window(model)? else { return Ok(vec![inputs.to_vec()]) };
+    let Some((name, _)) = window(model)? else { return Ok(vec![Cow::Borrowed(inputs)]) };
     let ports: Vec<_> = entry.inputs().collect();
     let place =
         ports.iter().position(|port| port.name() == name).with_context(|| format!("stream {name}: no such input"))?;
     let tensor = ports[place].tensor().context("no tensor")?;
     let given = inputs.get(place).with_context(|| format!("input {name} is missing"))?;
     let longer = tensor.shape.iter().zip(given.shape()).position(|(&new, &given)| given > new as usize);
-    let Some(axis) = longer else { return Ok(vec![inputs.to_vec()]) };
+    let Some(axis) = longer else { return Ok(vec![Cow::Borrowed(inputs)]) };
     let new = tensor.shape[axis] as usize;
     let mut filling = given.raw_dim();
     filling[axis] = given.shape()[axis].next_multiple_of(new) - given.shape()[axis];
     let given = concatenate(Axis(axis), &[ArrayD::zeros(filling).view(), given.view()])?;
     let run = |columns: ArrayViewD<'_, f32>| {
-        let mut inputs = inputs.to_vec();
-        inputs[place] = columns.to_owned();
-        inputs
+        let input = |(i, input): (usize, &ArrayD<f32>)| if i == place { columns.to_owned() } else { input.clone() };
+        Cow::Owned(inputs.iter().enumerate().map(input).collect())
     };
     Ok(given.axis_chunks_iter(Axis(axis), new).map(run).collect())
 }
